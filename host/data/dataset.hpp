@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/host_matrix.hpp"
+
+namespace sea {
+
+/// The raw features of one modality, `items x width`, float32, finite.
+struct ItemFeatures {
+  std::string modality;  ///< "visual" or "textual"
+  std::filesystem::path file;
+  HostMatrix values;
+};
+
+/// A data set in MMRec's layout, read and checked (docs/data_format.md).
+struct Dataset {
+  std::string name;
+  std::filesystem::path folder;
+  std::int64_t users = 0;
+  std::int64_t items = 0;
+  /// One row a user, item ids ascending and distinct. No pair of `train` stands in `valid` or `test`.
+  HostCsr train, valid, test;
+  std::vector<ItemFeatures> features;  ///< visual first, then textual; only those asked for
+  /// Original ids by number, from `u_id_mapping.csv` and `i_id_mapping.csv`; empty where there are none.
+  std::vector<std::string> user_names, item_names;
+  /// What was accepted but deserves a sentence: duplicates dropped, users without history, converted types.
+  std::vector<std::string> notices;
+  /// 16 hexadecimal digits over the bytes of the interactions and of the feature files that were read.
+  std::string fingerprint;
+};
+
+struct DatasetFiles {
+  /// Names inside the folder; nothing means that the modality is not used. A missing file is an error that lists
+  /// the folder's .npy files.
+  std::optional<std::string> vision_feature_file = "image_feat.npy";
+  std::optional<std::string> text_feature_file = "text_feat.npy";
+};
+
+/// Reads `folder` (its interactions are `<basename>.inter`) and checks everything about it.
+/// Throws Error with a sentence that names file, line and value.
+Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& files);
+
+}  // namespace sea
