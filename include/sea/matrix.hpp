@@ -24,8 +24,8 @@ struct BasicMatrixView {
 
   /// A view that may be written converts to one that may only be read.
   template <class U>
-    requires(std::is_const_v<T> && std::is_same_v<U, std::remove_const_t<T>>)
-  BasicMatrixView(const BasicMatrixView<U>& other)
+  requires(std::is_const_v<T>&& std::is_same_v<U, std::remove_const_t<T>>)
+      BasicMatrixView(const BasicMatrixView<U>& other)
       : BasicMatrixView(other.data, other.rows, other.columns, other.leading_dimension) {}
 
   T* row(std::int64_t i) const { return data + i * leading_dimension; }

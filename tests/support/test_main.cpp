@@ -20,7 +20,9 @@ std::map<std::string, int>& skipped() {
 }
 }  // namespace
 
-void skip(const std::string& reason) { ++skipped()[reason]; }
+void skip(const std::string& reason) {
+  ++skipped()[reason];
+}
 
 std::optional<std::filesystem::path> shared_folder() {
   const char* named = std::getenv("SEA_SHARED");

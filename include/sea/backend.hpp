@@ -1,0 +1,306 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "sea/matrix.hpp"
+#include "sea/philox.hpp"
+
+namespace sea {
+
+/// Scratch memory of one operator call: its contents mean nothing before and after. Sized by the operator's
+/// `..._workspace` function; aligned to 64 bytes.
+struct Workspace {
+  std::byte* data = nullptr;
+  std::size_t size = 0;
+};
+
+enum class Transpose : bool { no, yes };
+
+/// Everything that changes between two training steps, in device memory, so that a recorded step holds no
+/// value of the host.
+struct StepState {
+  std::int64_t step = 0;   ///< steps finished since the start of training; Adam's t is `step + 1`
+  std::int64_t epoch = 0;  ///< epochs finished
+  std::int64_t first = 0;  ///< position of this batch's first pair in the epoch's shuffled order
+  std::int64_t count = 0;  ///< pairs in this batch
+};
+
+/// Training pairs and what negatives are drawn from. Device memory.
+struct SamplingView {
+  CsrPatternView history;     ///< users x items, the training items of each user, ascending
+  ConstIndexView pair_users;  ///< the pairs to visit in an epoch; a user who has every item has none
+  ConstIndexView pair_items;  ///< parallel to `pair_users`
+  ConstIndexView candidates;  ///< items that occur in training, ascending; every history item is one of them
+};
+
+/// A batch of triples. All three have the batch size as their length; the first `StepState::count` are valid.
+struct BatchView {
+  IndexView users, positives, negatives;
+};
+
+/// The 3 x batch node numbers of a batch in ascending order, equal ones in order of their source: so that
+/// rows which a batch hits more than once are summed in a fixed order. Node of a user u is u, of an item i is
+/// users + i. A source is `role * batch size + position`, role 0 user, 1 positive, 2 negative. The first `3 *
+/// count` are valid.
+struct BatchOrderView {
+  IndexView nodes, sources;
+};
+
+struct AdamSettings {
+  float learning_rate = 1e-4f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float epsilon = 1e-8f;
+};
+
+/// One linear layer that reads columns [first_column, first_column + weight.columns) of the factored layer's
+/// output: weight is (outputs x width), bias (outputs).
+struct LinearReader {
+  ConstMatrixView weight;
+  ConstVectorView bias;
+  std::int64_t first_column = 0;
+};
+
+/// Gradients of one LinearReader, of the same shapes.
+struct LinearReaderGradient {
+  MatrixView weight;
+  VectorView bias;
+};
+
+/// The variational network q of CLUB (SEA, Eq. 15): mean = W2 relu(W1 x + b1) + b2 and
+/// log variance = tanh(W4 relu(W3 x + b3) + b4). `parameters` holds, row-major and without gaps,
+/// W1 (hidden x width), b1, W2 (width x hidden), b2, W3, b3, W4, b4.
+struct VariationalNetworkView {
+  std::int64_t width = 0;
+  std::int64_t hidden = 0;
+  ConstVectorView parameters;
+
+  static std::int64_t parameter_count(std::int64_t width, std::int64_t hidden) {
+    return 2 * (2 * width * hidden + hidden + width);
+  }
+};
+
+/// Two equally shaped matrices whose rows belong together.
+struct PairView {
+  ConstMatrixView x, y;
+};
+
+/// The operators of SEA, forward and backward, and the memory they work on. Every operator `name` is defined
+/// in one file of its name a backend: `host/cpu/name.cpp`, `kernels/name.cu`.
+///
+/// All matrices are float32, row-major, and lie in memory of this backend (`allocate`). Outputs overwrite
+/// what was there; inputs and outputs do not overlap unless an operator says so. Operators are asynchronous
+/// (on the CPU they have finished when they return), allocate nothing, keep no state between calls, and give
+/// the same bits for the same inputs, whatever the number of threads. Shapes that do not fit are programming
+/// errors and throw Error with the operator's name. One object serves one thread at a time.
+///
+/// Losses are written unweighted to `*loss`; the gradients that a fused loss operator writes are those of
+/// `weight * loss`.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  // ---- memory
+  // ----------------------------------------------------------------------------------------------
+
+  /// One line for people: device, threads, libraries.
+  virtual std::string description() const = 0;
+  /// `bytes` of device memory, aligned to 64 bytes, not initialised. Throws Error that says how much was
+  /// asked for and how much there is.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void deallocate(void* pointer, std::size_t bytes) noexcept = 0;
+  /// Bytes allocated at present, and the most there ever were.
+  virtual std::size_t allocated_bytes() const = 0;
+  virtual std::size_t peak_allocated_bytes() const = 0;
+  virtual void copy_to_device(void* destination, const void* host_source, std::size_t bytes) = 0;
+  /// Waits for the operators before it.
+  virtual void copy_to_host(void* host_destination, const void* source, std::size_t bytes) = 0;
+  virtual void fill_zero(void* destination, std::size_t bytes) = 0;
+  /// Returns when everything asked for has been done.
+  virtual void synchronize() = 0;
+
+  // ---- steps and sampling
+  // ----------------------------------------------------------------------------------
+
+  /// Sets `*state` to the next batch: one step further, the next `batch_size` of `pairs` pairs, or the first
+  /// ones of the next epoch. `state->count` becomes the number of pairs of that batch.
+  virtual void advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size) = 0;
+
+  /// The batch of `*state`: pairs in the epoch's keyed order, and for each one negative, uniform over
+  /// `sampling.candidates` outside the user's history: up to 32 draws are rejected, then the r-th candidate
+  /// outside the history is taken, r drawn by attempt 32. Draws: philox.hpp, purposes `shuffle` and
+  /// `negative`.
+  virtual void sample_batch(const SamplingView& sampling, std::uint64_t seed, const StepState* state,
+                            const BatchView& batch) = 0;
+
+  /// Sorts the nodes of a batch (see BatchOrderView). `users` is the number of users.
+  virtual void sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,
+                          const BatchOrderView& order, Workspace workspace) = 0;
+  virtual std::size_t sort_batch_workspace(std::int64_t batch_size) const = 0;
+
+  /// The first `output.size()` images of the keyed permutation of [0, size) of step `state->step`
+  /// (keyed_permutation.hpp): all of it, or that many distinct samples. 1 <= output.size() <= size < 2^31.
+  virtual void permutation(std::uint64_t seed, RandomPurpose purpose, const StepState* state,
+                           std::int64_t size, IndexView output) = 0;
+
+  // ---- dense
+  // -----------------------------------------------------------------------------------------------
+
+  /// C = alpha op(A) op(B) + beta C; op transposes where asked. Where beta is 0, C is not read.
+  virtual void matmul(Transpose transpose_a, Transpose transpose_b, float alpha, ConstMatrixView a,
+                      ConstMatrixView b, float beta, MatrixView c) = 0;
+
+  /// Y = A + B, all of one shape. Y may be A or B.
+  virtual void add(ConstMatrixView a, ConstMatrixView b, MatrixView y) = 0;
+
+  /// Y = X W^T + bias. X (n x in), weight (out x in), bias (out), Y (n x out).
+  virtual void linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) = 0;
+  /// dX = dY W (left out where `dx` is empty), dW = dY^T X, dbias = column sums of dY.
+  virtual void linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy, MatrixView dx,
+                               MatrixView dweight, VectorView dbias, Workspace workspace) = 0;
+  virtual std::size_t linear_backward_workspace(std::int64_t n, std::int64_t in, std::int64_t out) const = 0;
+
+  /// Several linear layers on top of one wide one, without the wide one's output: with E = X W^T + b and the
+  /// readers' outputs side by side, Y = E C^T + bias_c = X (C W)^T + (C b + bias_c), where C stacks the
+  /// readers' weights and is zero where a reader does not look. X (n x in), W (width x in), b (width), M = C
+  /// W (out x in) and Y (n x out) are written, out = sum of the readers' outputs. M is kept for nothing but
+  /// speed: the backward does not need it.
+  virtual void factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
+                               std::span<const LinearReader> readers, MatrixView m, MatrixView y,
+                               Workspace workspace) = 0;
+  /// From dY (n x out): dM = dY^T X (out x in), the readers' gradients (dC = dM W^T + dc b^T where a reader
+  /// looks, dbias_c = dc = column sums of dY) and db = C^T dc. The weight's own gradient, dW = C^T dM, is
+  /// left to `factored_linear_update` or `factored_linear_weight_gradient`.
+  virtual void factored_linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
+                                        std::span<const LinearReader> readers, ConstMatrixView dy,
+                                        MatrixView dm, std::span<const LinearReaderGradient> gradients,
+                                        VectorView dbias, Workspace workspace) = 0;
+  /// dW = C^T dM, written out (width x in).
+  virtual void factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
+                                               MatrixView dweight, Workspace workspace) = 0;
+  /// Adam on W with dW = C^T dM formed tile by tile: W and its two moments (width x in, no gaps) are read and
+  /// written once, dW never exists. Equals `factored_linear_weight_gradient` followed by `adam`, bit for bit.
+  /// The readers must still hold the values of the forward.
+  virtual void factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
+                                      MatrixView weight, MatrixView first_moment, MatrixView second_moment,
+                                      const AdamSettings& settings, const StepState* state,
+                                      Workspace workspace) = 0;
+  /// Enough for each of the four, for n rows, and a weight of width x in under readers with `out` outputs in
+  /// all.
+  virtual std::size_t factored_linear_workspace(std::int64_t n, std::int64_t width, std::int64_t in,
+                                                std::int64_t out) const = 0;
+
+  /// Y = X where positive, else slope X. Y may be X.
+  virtual void leaky_relu(ConstMatrixView x, float slope, MatrixView y) = 0;
+  /// dX from the output Y (0 < slope, so that Y has the sign of X). dX may be dY.
+  virtual void leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) = 0;
+
+  /// Y = relu(scale (X - mean) / sqrt(variance + epsilon) + shift) by columns, with the biased variance over
+  /// the rows. `mean` and `inverse_deviation` (columns each) are kept for the backward. Y may be X only where
+  /// no backward follows.
+  virtual void batch_norm_relu(ConstMatrixView x, ConstVectorView scale, ConstVectorView shift, float epsilon,
+                               VectorView mean, VectorView inverse_deviation, MatrixView y,
+                               Workspace workspace) = 0;
+  /// dX, dscale and dshift; the statistics' dependence on X is differentiated too.
+  virtual void batch_norm_relu_backward(ConstMatrixView x, ConstMatrixView y, ConstMatrixView dy,
+                                        ConstVectorView scale, ConstVectorView mean,
+                                        ConstVectorView inverse_deviation, MatrixView dx, VectorView dscale,
+                                        VectorView dshift, Workspace workspace) = 0;
+  /// Enough for either.
+  virtual std::size_t batch_norm_relu_workspace(std::int64_t rows, std::int64_t columns) const = 0;
+
+  /// Y[i] = X[i] / max(||X[i]||, 1e-12). `inverse_norms` (rows) is kept for the backward: 1 / max(...).
+  virtual void row_normalize(ConstMatrixView x, MatrixView y, VectorView inverse_norms) = 0;
+  /// dX[i] = (dY[i] - Y[i] (Y[i] . dY[i])) inverse_norm[i]; a row whose norm is at the floor of 1e-12 has no
+  /// second term.
+  virtual void row_normalize_backward(ConstMatrixView y, ConstVectorView inverse_norms, ConstMatrixView dy,
+                                      MatrixView dx) = 0;
+
+  // ---- graphs
+  // ----------------------------------------------------------------------------------------------
+
+  /// Y = A X + residual; `residual` may be empty (then Y = A X), and is Y's shape otherwise. A (n x m), X (m
+  /// x w). Its own backward: dX = A^T dY + (the residual's gradient). SEA, Eq. 6, 7 and 12.
+  virtual void spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) = 0;
+
+  /// For each query the `k` keys of largest dot product, best first; equal scores: the lower id first.
+  /// Queries (q x w), keys (n x w), k <= n; `excluded` (q x n, empty where `excluded.row_offsets` is null)
+  /// names keys that a row may not have, ascending. Where fewer than k are left, ids are -1 and scores
+  /// -infinity. ids and scores are (q x k), row-major. Scores are summed in one fixed order in double
+  /// precision and rounded to float, the same on every backend (fixed_dot.hpp), so that ids are too. Memory:
+  /// q x k plus a tile, never q x n.
+  virtual void topk_dot(ConstMatrixView queries, ConstMatrixView keys, std::int64_t k,
+                        const CsrPatternView& excluded, IndexView ids, VectorView scores,
+                        Workspace workspace) = 0;
+  virtual std::size_t topk_dot_workspace(std::int64_t queries, std::int64_t keys, std::int64_t width,
+                                         std::int64_t k) const = 0;
+
+  // ---- SEA
+  // -------------------------------------------------------------------------------------------------
+
+  /// Scales the column blocks of each row: Y[i] = [w[i,0] X[i, block 0] | w[i,1] X[i, block 1] | ...], with
+  /// as many equal blocks as `weight` (rows x blocks) has columns. SEA, Eq. 17.
+  virtual void modality_weight(ConstMatrixView x, ConstMatrixView weight, MatrixView y) = 0;
+  virtual void modality_weight_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy,
+                                        MatrixView dx, MatrixView dweight) = 0;
+
+  /// BPR, forward and backward: *loss = mean over the batch of log2(1 + exp(-(s(u,p) - s(u,n)))), s the dot
+  /// product of rows of `users` (U x w) and `items` (I x w). d_users and d_items are written whole: zero in
+  /// rows outside the batch. SEA, Eq. 18.
+  virtual void bpr(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
+                   const BatchOrderView& order, const StepState* state, float weight, float* loss,
+                   MatrixView d_users, MatrixView d_items, Workspace workspace) = 0;
+  virtual std::size_t bpr_workspace(std::int64_t batch_size, std::int64_t width) const = 0;
+
+  /// Contrastive alignment, forward and backward, of unit rows `text` and `visual` (n x w each), with logits
+  /// text visual^T / temperature: *loss = mean over rows of logsumexp(row) - diagonal (SoloSim, SEA Eq. 16);
+  /// where `symmetric`, the mean of that and of the same on the transposed logits (InfoNCE). `samples`
+  /// (distinct row numbers): where it is not empty, a row's logsumexp runs over itself and the samples only.
+  /// temperature in [0.025, inf): the shift of the exponent is the constant 1 / temperature, no maximum.
+  /// Memory O(n w): no n x n array.
+  virtual void contrastive_alignment(ConstMatrixView text, ConstMatrixView visual, float temperature,
+                                     bool symmetric, ConstIndexView samples, float weight, float* loss,
+                                     MatrixView d_text, MatrixView d_visual, Workspace workspace) = 0;
+  virtual std::size_t contrastive_alignment_workspace(std::int64_t n, std::int64_t width,
+                                                      std::int64_t samples) const = 0;
+
+  /// CLUB, forward and backward, of generic and unique projections G and O (n x width each):
+  /// *loss = max(0, mean_i(ll(G_i, O_i) - ll(G_i, O_p(i))) / 2), p the permutation, ll the log-likelihood
+  /// under q up to a constant. Gradients flow into G and O, not into q. SEA, Eq. 14.
+  virtual void club(ConstMatrixView generic, ConstMatrixView unique, ConstIndexView permutation,
+                    const VariationalNetworkView& q, float weight, float* loss, MatrixView d_generic,
+                    MatrixView d_unique, Workspace workspace) = 0;
+  virtual std::size_t club_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const = 0;
+
+  /// Fits q: `losses.size()` full-batch Adam steps on -(sum over `pairs` of mean_i ll(x_i, y_i)).
+  /// `parameters` and its two moments are updated; Adam's t of step s is `state->step * losses.size() + s +
+  /// 1`. losses[s] is the value before update s. SEA, Eq. 15.
+  virtual void club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
+                        VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
+                        const StepState* state, VectorView losses, Workspace workspace) = 0;
+  virtual std::size_t club_fit_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const = 0;
+
+  /// *loss = -mean((G - O)^2) over all elements, and gradients. SEA, Eq. 30.
+  virtual void l2_distance(ConstMatrixView generic, ConstMatrixView unique, float weight, float* loss,
+                           MatrixView d_generic, MatrixView d_unique, Workspace workspace) = 0;
+  virtual std::size_t l2_distance_workspace(std::int64_t n, std::int64_t width) const = 0;
+
+  // ---- optimisation
+  // ----------------------------------------------------------------------------------------
+
+  /// One Adam step on flat arenas of one length; t = state->step + 1. Kingma and Ba, 2015, Algorithm 1.
+  virtual void adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
+                    VectorView second_moment, const AdamSettings& settings, const StepState* state) = 0;
+
+  /// terms.back() = sum of weights[t] terms[t] over the others, then sums[t] += terms[t] for all of them.
+  /// `weights` is one shorter than `terms` and `sums`.
+  virtual void accumulate_losses(VectorView terms, ConstVectorView weights, std::span<double> sums) = 0;
+};
+
+}  // namespace sea

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "sea/backend.hpp"
+
+namespace sea {
+
+/// An array of `count` values of T in a backend's memory, freed with it. The backend must live longer.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Backend& backend, std::int64_t count)
+      : backend_(&backend),
+        data_(static_cast<T*>(backend.allocate(static_cast<std::size_t>(count) * sizeof(T)))),
+        count_(count) {}
+  Buffer(Buffer&& other) noexcept
+      : backend_(other.backend_),
+        data_(std::exchange(other.data_, nullptr)),
+        count_(std::exchange(other.count_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(data_, other.data_);
+    std::swap(count_, other.count_);
+    return *this;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() {
+    if (data_ != nullptr) backend_->deallocate(data_, bytes());
+  }
+
+  T* data() const { return data_; }
+  std::int64_t size() const { return count_; }
+  std::size_t bytes() const { return static_cast<std::size_t>(count_) * sizeof(T); }
+  std::span<T> span() const { return {data_, static_cast<std::size_t>(count_)}; }
+  BasicMatrixView<T> matrix(std::int64_t rows, std::int64_t columns) const { return {data_, rows, columns}; }
+
+  void fill_zero() { backend_->fill_zero(data_, bytes()); }
+  void upload(std::span<const T> values) {
+    backend_->copy_to_device(data_, values.data(), values.size_bytes());
+  }
+  std::vector<T> download() const {
+    std::vector<T> values(static_cast<std::size_t>(count_));
+    backend_->copy_to_host(values.data(), data_, bytes());
+    return values;
+  }
+
+ private:
+  Backend* backend_ = nullptr;
+  T* data_ = nullptr;
+  std::int64_t count_ = 0;
+};
+
+/// `values` in the backend's memory.
+template <class T>
+Buffer<T> to_device(Backend& backend, const std::vector<T>& values) {
+  Buffer<T> buffer(backend, static_cast<std::int64_t>(values.size()));
+  buffer.upload(values);
+  return buffer;
+}
+
+}  // namespace sea
