@@ -35,8 +35,8 @@ struct Dataset {
 };
 
 struct DatasetFiles {
-  /// Names inside the folder; nothing means that the modality is not used. A missing file is an error that lists
-  /// the folder's .npy files.
+  /// Names inside the folder; nothing means that the modality is not used. A missing file is an error that
+  /// lists the folder's .npy files.
   std::optional<std::string> vision_feature_file = "image_feat.npy";
   std::optional<std::string> text_feature_file = "text_feat.npy";
 };

@@ -5,12 +5,12 @@
 namespace sea {
 
 /// The interaction graph, (users + items) square and symmetric: entry (u, users + i) and its mirror are
-/// `1 / sqrt(degree(u) degree(i))` for each training pair. No self loops; a node without an edge has an empty row.
-/// SEA, Eq. 6.
+/// `1 / sqrt(degree(u) degree(i))` for each training pair. No self loops; a node without an edge has an empty
+/// row. SEA, Eq. 6.
 HostCsr interaction_graph(const HostCsr& train);
 
-/// The row-normalised neighbour graph of one modality from `neighbours` (items x k ids, unordered): every value is
-/// `1 / k`, columns ascending. Not symmetric. SEA, Eq. 8-10.
+/// The row-normalised neighbour graph of one modality from `neighbours` (items x k ids, unordered): every
+/// value is `1 / k`, columns ascending. Not symmetric. SEA, Eq. 8-10.
 HostCsr neighbour_graph(const std::vector<std::int32_t>& neighbours, std::int64_t items, std::int64_t k);
 
 /// `weight a + (1 - weight) b`, columns ascending; an entry that stands in both is one entry. SEA, Eq. 11.

@@ -18,11 +18,12 @@ struct NpyHeader {
   std::int64_t data_offset = 0;  ///< bytes before the first number
 };
 
-/// Reads and checks the header: magic, version, dictionary, shape, and that the file is exactly as long as it says.
+/// Reads and checks the header: magic, version, dictionary, shape, and that the file is exactly as long as it
+/// says.
 NpyHeader read_npy_header(const std::filesystem::path& file);
 
-/// A two-dimensional float16, float32 or float64 array in C order, as float32. Throws Error for any other type,
-/// order or number of dimensions. Values are not examined.
+/// A two-dimensional float16, float32 or float64 array in C order, as float32. Throws Error for any other
+/// type, order or number of dimensions. Values are not examined.
 HostMatrix read_npy_matrix(const std::filesystem::path& file);
 
 /// Any float or integer array in C order, flattened, as double; `shape` receives its dimensions.
@@ -30,7 +31,7 @@ std::vector<double> read_npy_values(const std::filesystem::path& file, std::vect
 
 /// One array of a .npz archive to be written.
 struct NpzArray {
-  std::string name;  ///< without ".npy"
+  std::string name;   ///< without ".npy"
   std::string descr;  ///< "<f4", "<i4", "<i8"
   std::vector<std::int64_t> shape;
   const void* data = nullptr;

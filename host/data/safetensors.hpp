@@ -16,16 +16,18 @@ struct SafetensorsArray {
   const void* data = nullptr;
 };
 
-/// Writes a .safetensors file (little-endian header length, JSON header, data): to a temporary file beside it that
-/// is flushed to the disk and renamed, so that a reader sees the old file or the whole new one. Throws Error, and
-/// leaves no temporary file behind, where the disk is full.
+/// Writes a .safetensors file (little-endian header length, JSON header, data): to a temporary file beside it
+/// that is flushed to the disk and renamed, so that a reader sees the old file or the whole new one. Throws
+/// Error, and leaves no temporary file behind, where the disk is full. Adds a checksum of everything to the
+/// metadata under the name "xxh3".
 void write_safetensors(const std::filesystem::path& file, const std::vector<SafetensorsArray>& arrays,
                        const std::map<std::string, std::string>& metadata);
 
 /// A .safetensors file read whole.
 class Safetensors {
  public:
-  /// Throws Error for a file that is missing, truncated, or of another format.
+  /// Throws Error for a file that is missing, truncated, of another format, or against its own checksum
+  /// (which `metadata()` leaves out; a file of another writer has none).
   static Safetensors read(const std::filesystem::path& file);
 
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
