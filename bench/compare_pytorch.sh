@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Times a training step of SEA here and in eager PyTorch (bench/baselines/sea_pytorch.py): the same data, settings and
+# threads, a fresh process for each turn, turns alternating. Installs what is missing and builds.
+#
+#   bash bench/compare_pytorch.sh [--threads N] [--steps N] [--warmup N] [--rounds N] [--data DIR]...
+#                                 [--variant SEAa|SEAb|SEAc|SEAd] [--set key=value]... [--json FILE]
+#
+# Without --data it makes synthetic data of Baby's size (19,445 users, 7,050 items, features 4096 and 384 wide).
+set -euo pipefail
+# shellcheck source=apps/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
+
+usage_error() {
+  echo "error: $*; see --help" >&2
+  exit 2
+}
+
+threads=$(nproc)
+steps=10
+warmup=2
+rounds=2
+variant=SEAa
+json=
+folders=()
+settings=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help)
+      sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    --threads | --steps | --warmup | --rounds)
+      [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "$1 takes a number, not '${2:-}'"
+      printf -v "${1#--}" '%s' "$2"
+      ;;
+    --data) folders+=("${2:?error: --data takes a folder}") ;;
+    --variant) variant=${2:-} ;;
+    --set) settings+=(--set "${2:-}") ;;
+    --json) json=${2:?error: --json takes a file} ;;
+    *) usage_error "unknown option '$1'" ;;
+  esac
+  shift 2
+done
+[ "$threads" -ge 1 ] && [ "$steps" -ge 1 ] && [ "$rounds" -ge 1 ] || usage_error "a count is below 1"
+case ${variant,,} in
+  seaa) settings=(--set align=solosim --set distance=club "${settings[@]}") ;;
+  seab) settings=(--set align=solosim --set distance=l2 "${settings[@]}") ;;
+  seac) settings=(--set align=infonce --set distance=club "${settings[@]}") ;;
+  sead) settings=(--set align=infonce --set distance=l2 "${settings[@]}") ;;
+  *) usage_error "--variant is SEAa, SEAb, SEAc or SEAd, not '$variant'" ;;
+esac
+
+install_packages "${build_packages[@]}" "${torch_packages[@]}"
+build_project release sea_command step_bench
+bin=$(build_folder release)/bin
+python=python3
+"$python" -c 'import torch, numpy' 2>/dev/null || python=/usr/bin/python3
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+if [ ${#folders[@]} -eq 0 ]; then
+  echo "making data of Baby's size" >&2
+  "$bin/sea" synth "$scratch/baby" --preset baby >&2
+  folders=("$scratch/baby")
+fi
+
+results=()
+for folder in "${folders[@]}"; do
+  name=$(basename "$(cd "$folder" && pwd)")
+  for ((round = 1; round <= rounds; ++round)); do
+    for side in ours theirs; do
+      if [ "$side" = ours ]; then
+        command=("$bin/step_bench")
+      else
+        command=("$python" "$repository/bench/baselines/sea_pytorch.py")
+      fi
+      file=$scratch/${#results[@]}.json
+      echo "$name, round $round of $rounds: $side" >&2
+      with_log "${command[*]} $folder" "${command[@]}" "$folder" --steps "$steps" --warmup "$warmup" \
+        --threads "$threads" "${settings[@]}" --json "$file"
+      results+=("$name" "$side" "$file")
+    done
+  done
+done
+"$python" "$repository/bench/baselines/comparison.py" --variant "$variant" ${json:+--json "$json"} "${results[@]}"

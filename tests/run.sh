@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Builds and runs every test. Installs what is missing.
+#
+#   bash tests/run.sh [--sanitize address|thread] [--only FILTER]
+#
+# FILTER is a test's name or a part of it, or Catch2's own syntax ("*adam*", "[sampler]"). Golden cases and real data
+# are looked for in $SEA_SHARED, else in shared/ beside the repository. The last line says how many tests were skipped.
+set -euo pipefail
+# shellcheck source=apps/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
+
+usage() {
+  sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+}
+
+preset=release
+filter=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --sanitize)
+      case ${2:-} in
+        address | thread) preset=$2 ;;
+        *)
+          echo "error: --sanitize takes address or thread, not '${2:-}'" >&2
+          exit 2
+          ;;
+      esac
+      shift 2
+      ;;
+    --only)
+      filter=${2:-}
+      if [ -z "$filter" ]; then
+        echo "error: --only needs the name of a test or a part of it" >&2
+        exit 2
+      fi
+      shift 2
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      echo "error: unknown option '$1'; see --help" >&2
+      exit 2
+      ;;
+  esac
+done
+
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+build_project "$preset"
+
+bin=$(build_folder "$preset")/bin
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+launcher=()
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+if [ "$preset" = thread ] && setarch "$(uname -m)" -R true 2>/dev/null; then
+  launcher=(setarch "$(uname -m)" -R)  # ThreadSanitizer cannot start under a wide address randomisation
+fi
+
+summary=()
+failures=0
+skipped=0
+matched=0
+
+# note_result NAME STATUS SECONDS: keeps a line for the summary.
+note_result() {
+  local verdict=passed
+  if [ "$2" -ne 0 ]; then
+    verdict="FAILED (exit $2)"
+    failures=$((failures + 1))
+  fi
+  summary+=("$(printf '%-16s %-18s %4d s' "$1" "$verdict" "$3")")
+}
+
+# run_program NAME ARGUMENT...: runs a test program, shows what it prints, adds what it skipped.
+run_program() {
+  local name=$1 started=$SECONDS status=0 count
+  shift
+  echo "== $name"
+  "${launcher[@]}" "$bin/$name" "$@" 2>&1 </dev/null | tee "$scratch/output" || status=$?
+  count=$(sed -n 's/^tests skipped: \([0-9]*\)$/\1/p' "$scratch/output" | tail -n 1)
+  if [ -n "$count" ]; then
+    skipped=$((skipped + count))
+  elif [ "$status" -eq 0 ] && [ "$name" != golden_replay ]; then
+    echo "error: $name ended without saying how many tests it skipped" >&2
+    status=1
+  fi
+  note_result "$name" "$status" $((SECONDS - started))
+}
+
+# names_a_test PROGRAM PATTERN: whether the program has a test of that name.
+names_a_test() {
+  local listed
+  listed=$("${launcher[@]}" "$bin/$1" --list-tests "$2" 2>/dev/null || true)
+  grep -Eq '^[1-9][0-9]* matching test cases?' <<<"$listed"
+}
+
+pattern=$filter
+case $filter in
+  *['*[,~']*) ;;
+  ?*) pattern="*$filter*" ;;
+esac
+for program in operator_tests host_tests; do
+  if [ -z "$filter" ]; then
+    run_program "$program"
+  elif names_a_test "$program" "$pattern"; then
+    run_program "$program" "$pattern"
+    matched=1
+  fi
+done
+
+shared=${SEA_SHARED:-$(dirname "$repository")/shared}
+if [ -z "$filter" ] || [[ golden_replay == *"$filter"* ]]; then
+  matched=1
+  if [ -d "$shared/golden" ]; then
+    run_program golden_replay "$shared/golden"
+  else
+    echo "== golden_replay"
+    echo "skipped 1: no golden cases or real data at $shared"
+    skipped=$((skipped + 1))
+  fi
+fi
+if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
+  echo "error: no test matches '$filter'" >&2
+  failures=1
+fi
+
+echo "== summary ($preset)"
+if [ ${#summary[@]} -gt 0 ]; then printf '%s\n' "${summary[@]}"; fi
+echo "tests skipped: $skipped"
+[ "$failures" -eq 0 ]
