@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-[ "$threads" -ge 1 ] && [ "$steps" -ge 1 ] && [ "$rounds" -ge 1 ] || usage_error "a count is below 1"
+if [ "$threads" -lt 1 ] || [ "$steps" -lt 1 ] || [ "$rounds" -lt 1 ]; then usage_error "a count is below 1"; fi
 case ${variant,,} in
   seaa) settings=(--set align=solosim --set distance=club "${settings[@]}") ;;
   seab) settings=(--set align=solosim --set distance=l2 "${settings[@]}") ;;

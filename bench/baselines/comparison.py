@@ -10,8 +10,6 @@ import statistics
 import sys
 import time
 
-BOTH = ("threads", "steps", "sizes")
-
 
 def read_rounds(triples):
     """{data: {"ours": [measurement], "theirs": [measurement]}}"""
@@ -39,8 +37,9 @@ def summary(measurements):
 def check_same_work(data, sides):
     """A ratio of two different jobs says nothing."""
     everything = sides["ours"] + sides["theirs"]
-    for key in BOTH:
-        values = [m[key] for m in everything]
+    sizes = set.intersection(*(set(m["sizes"]) for m in everything))
+    for key in ("threads", "steps", *sorted(sizes)):
+        values = [m["sizes"][key] if key in sizes else m[key] for m in everything]
         if any(value != values[0] for value in values):
             sys.exit(f"error: the two sides ran different jobs on {data}: {key} is {values}")
     if any("prescott" in m["blas_core"].lower() for m in everything):
