@@ -170,7 +170,10 @@ Tensor propagate(Program& program, const CsrView& graph, const CsrView& transpos
     }
   };
   // Two scratch matrices serve any number of layers; one direction's are dead in the other.
-  Node node{.name = "propagate", .inputs = {x}, .outputs = {y}, .kept = {}, .written_backward = {}};
+  Node node;
+  node.name = "propagate";
+  node.inputs = {x};
+  node.outputs = {y};
   const Tensor forward_first = count > 1 ? program.activation(x.rows, x.columns) : Tensor{};
   const Tensor forward_second = count > 2 ? program.activation(x.rows, x.columns) : Tensor{};
   const Tensor backward_first = count > 1 ? program.activation(x.rows, x.columns) : Tensor{};

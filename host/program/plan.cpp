@@ -123,6 +123,7 @@ void Program::plan_lifetimes() {
     }
   }
   for (const Tensor& tensor : outputs_) use(tensor.buffer, fit_time());
+  for (const Tensor& tensor : kept_) use(tensor.buffer, fit_time());
   // The fit may run beside the backward: what it reads stays until the update.
   for (const LateAction& late : fit_) {
     fit_workspace_bytes_ = std::max(fit_workspace_bytes_, late.workspace);

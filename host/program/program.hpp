@@ -140,6 +140,9 @@ class Program {
   /// Keeps a value readable after `represent`.
   void mark_output(const Tensor& tensor) { outputs_.push_back(tensor); }
 
+  /// Keeps a value readable after `forward`.
+  void keep(const Tensor& tensor) { kept_.push_back(tensor); }
+
   /// Lays out memory, allocates it and writes the initial values. Nothing may be recorded after.
   void finish(const AdamSettings& adam, std::int64_t pairs, std::int64_t batch_size);
 
@@ -271,7 +274,7 @@ class Program {
   std::vector<NamedParameter> parameters_;
   std::vector<std::function<void()>> sample_;
   std::vector<LateAction> fit_, update_;
-  std::vector<Tensor> outputs_;
+  std::vector<Tensor> outputs_, kept_;
   std::vector<FusedArrays> fused_;
   std::vector<FittedGroup> fitted_;
   std::vector<Buffer<std::int32_t>> indices_;

@@ -1,0 +1,62 @@
+#include "models/initial_values.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "sea/philox.hpp"
+
+namespace sea {
+
+Initializer uniform_fan_in(std::uint64_t seed, std::int64_t fan_in) {
+  return [=](std::int64_t rows, std::int64_t columns, int index) {
+    const float bound = 1.0f / std::sqrt(static_cast<float>(fan_in));
+    std::vector<float> values(static_cast<std::size_t>(rows * columns));
+    for (std::size_t i = 0; i < values.size(); i += 4) {
+      const Philox4x32 bits =
+          random_bits(seed, RandomPurpose::initial_value, index, static_cast<std::int64_t>(i / 4));
+      for (std::size_t j = i; j < std::min(i + 4, values.size()); ++j) {
+        values[j] = bound * (2.0f * uniform_float(bits.word[j - i]) - 1.0f);
+      }
+    }
+    return values;
+  };
+}
+
+Initializer xavier_normal(std::uint64_t seed, std::int64_t fan_in, std::int64_t fan_out) {
+  return [=](std::int64_t rows, std::int64_t columns, int index) {
+    const double deviation = std::sqrt(2.0 / static_cast<double>(fan_in + fan_out));
+    std::vector<float> values(static_cast<std::size_t>(rows * columns));
+    for (std::size_t i = 0; i < values.size(); i += 2) {
+      // Box and Muller: two normal values of two uniform ones, the first of them not 0.
+      const Philox4x32 bits =
+          random_bits(seed, RandomPurpose::initial_value, index, static_cast<std::int64_t>(i / 2));
+      const double radius = deviation * std::sqrt(-2.0 * std::log((bits.word[0] + 1.0) * 0x1p-32));
+      const double angle = 2.0 * std::numbers::pi * (bits.word[1] * 0x1p-32);
+      values[i] = static_cast<float>(radius * std::cos(angle));
+      if (i + 1 < values.size()) values[i + 1] = static_cast<float>(radius * std::sin(angle));
+    }
+    return values;
+  };
+}
+
+Initializer softmax_of_xavier_normal(std::uint64_t seed, std::int64_t fan_in, std::int64_t fan_out) {
+  return [draw = xavier_normal(seed, fan_in, fan_out)](std::int64_t rows, std::int64_t columns, int index) {
+    std::vector<float> values = draw(rows, columns, index);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      float* row = values.data() + i * columns;
+      float sum = 0.0f;
+      for (std::int64_t j = 0; j < columns; ++j) sum += row[j] = std::exp(row[j]);
+      for (std::int64_t j = 0; j < columns; ++j) row[j] /= sum;
+    }
+    return values;
+  };
+}
+
+Initializer constant_value(float value) {
+  return [=](std::int64_t rows, std::int64_t columns, int) {
+    return std::vector<float>(static_cast<std::size_t>(rows * columns), value);
+  };
+}
+
+}  // namespace sea

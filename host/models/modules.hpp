@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/sea.hpp"
+#include "program/nodes.hpp"
+
+namespace sea {
+
+// SEA's two modules, which any model can call on any pair of modality representations (the paper's Table 3).
+
+/// Two rows of one item, one a modality, ready to be pulled together.
+struct AlignmentSettings {
+  Align kind = Align::solosim;
+  float weight = 0.0f;
+  float temperature = 0.0f;
+  ConstIndexView samples;  ///< see Backend::contrastive_alignment
+};
+
+/// The readers of a head's first layer, Linear(in -> hidden), under NAME.head.0.
+Reader alignment_head_reader(Program& program, const std::string& name, std::int64_t in, std::int64_t hidden,
+                             std::int64_t first_column, std::uint64_t seed);
+/// The rest of the head: BatchNorm, ReLU, Linear(hidden -> hidden), BatchNorm, ReLU, Linear(hidden -> out),
+/// unit rows. `first` (rows x hidden) is the first layer's output.
+Tensor alignment_head(Program& program, const std::string& name, Tensor first, std::int64_t out,
+                      std::uint64_t seed);
+/// The loss term `align` on two heads' outputs; nothing for Align::none.
+void align(Program& program, const AlignmentSettings& settings, Tensor text, Tensor visual);
+
+/// One modality's projections, to be pushed apart.
+struct DistancePair {
+  std::string modality;
+  Tensor generic, unique;
+  ConstIndexView permutation;  ///< of the rows; CLUB alone reads it
+};
+struct DistanceSettings {
+  Distance kind = Distance::club;
+  ClubPairs club_pairs = ClubPairs::paper;
+  float weight = 0.0f;  ///< of the mean over the modalities
+  std::int64_t club_hidden = 0;
+  std::int64_t club_steps = 0;
+  AdamSettings club_adam;
+};
+/// The loss terms distance.MODALITY, and for CLUB the network q with its fit; nothing for Distance::none.
+void push_apart(Program& program, const DistanceSettings& settings, const std::vector<DistancePair>& pairs,
+                std::uint64_t seed);
+
+/// A linear layer's parameters NAME.weight (out x in) and NAME.bias.
+struct LinearParameters {
+  Tensor weight, bias;
+};
+LinearParameters linear_parameters(Program& program, const std::string& name, std::int64_t in,
+                                   std::int64_t out, std::uint64_t seed);
+
+}  // namespace sea

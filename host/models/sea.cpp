@@ -1,0 +1,192 @@
+#include "models/sea.hpp"
+
+#include <fmt/format.h>
+
+#include "data/graph.hpp"
+#include "data/neighbours.hpp"
+#include "models/initial_values.hpp"
+#include "models/modules.hpp"
+#include "sea/error.hpp"
+
+namespace sea {
+
+namespace {
+
+DeviceCsr to_device(Backend& backend, const HostCsr& csr) {
+  return {backend, csr.rows, csr.columns, csr.row_offsets, csr.column_indices, csr.values};
+}
+
+/// Uploads the features one modality after the other, freeing the host's copy, and blends the neighbour
+/// graphs.
+HostCsr item_graph(Model& model, Dataset& dataset, const SeaSettings& settings, const Progress& progress) {
+  Backend& backend = model.program.backend();
+  std::vector<HostCsr> graphs;
+  for (ItemFeatures& modality : dataset.features) {
+    progress(fmt::format("neighbours of {}", modality.file.filename().string()));
+    const std::int64_t width = modality.values.columns;
+    model.features.push_back(sea::to_device(backend, modality.values.values));
+    modality.values = {};
+    graphs.push_back(neighbour_graph(
+        nearest_neighbours(backend, model.features.back().matrix(dataset.items, width), settings.knn_k),
+        dataset.items, settings.knn_k));
+  }
+  return graphs.size() == 1 ? graphs.front() : blend(graphs[0], graphs[1], settings.mm_image_weight);
+}
+
+/// The parts of one modality that the losses need beside its node features.
+struct Modality {
+  Tensor head;  ///< empty without alignment
+  DistancePair pair;
+};
+
+/// One modality from its raw features to its unit node features, written into `nodes` (users + items rows).
+Modality record_modality(Model& model, const std::string& name, Tensor features, Tensor nodes,
+                         std::int64_t users, const SeaSettings& settings) {
+  Program& program = model.program;
+  const std::uint64_t seed = settings.seed;
+  const std::int64_t width = features.columns, items = features.rows, e = settings.embedding_size;
+  const std::int64_t generic_width = width / 2;
+
+  const Tensor weight =
+      program.fused_parameter(name + ".item_linear.weight", width, width, uniform_fan_in(seed, width));
+  const Tensor bias = program.parameter(name + ".item_linear.bias", 1, width, uniform_fan_in(seed, width));
+  // Readers of the generic half first, of all columns next, of the unique half last: the columns of either
+  // half are then read by neighbouring outputs, and no product passes over more of C's zeros than it must.
+  std::vector<Reader> readers;
+  if (settings.align != Align::none) {
+    readers.push_back(alignment_head_reader(program, name, generic_width, settings.head_hidden, 0, seed));
+  }
+  if (settings.distance != Distance::none) {
+    const auto generic =
+        linear_parameters(program, name + ".generic_projection", generic_width, settings.club_width, seed);
+    readers.push_back({generic.weight, generic.bias, 0});
+  }
+  const auto tower_first = linear_parameters(program, name + ".tower.0", width, 4 * e, seed);
+  readers.push_back({tower_first.weight, tower_first.bias, 0});
+  if (settings.distance != Distance::none) {
+    const auto unique = linear_parameters(program, name + ".unique_projection", width - generic_width,
+                                          settings.club_width, seed);
+    readers.push_back({unique.weight, unique.bias, generic_width});
+  }
+  const Tensor outputs = factored_linear(program, features, weight, bias, readers);
+  std::int64_t column = 0;
+  const auto next = [&](std::int64_t count) {
+    column += count;
+    return outputs.column_range(column - count, count);
+  };
+
+  Modality modality;
+  modality.pair.modality = name;
+  const Tensor head_first = settings.align != Align::none ? next(settings.head_hidden) : Tensor{};
+  if (settings.distance != Distance::none) modality.pair.generic = next(settings.club_width);
+  const Tensor tower_hidden = leaky_relu(program, next(4 * e), 0.01f);
+  if (settings.distance != Distance::none) modality.pair.unique = next(settings.club_width);
+
+  const auto tower_second = linear_parameters(program, name + ".tower.1", 4 * e, e, seed);
+  const Tensor item_nodes = linear(program, tower_hidden, tower_second.weight, tower_second.bias);
+  const Tensor user_nodes =
+      program.parameter(name + ".user_embedding", users, e, xavier_normal(seed, e, users));
+  row_normalize(program, user_nodes, nodes.row_range(0, users));
+  row_normalize(program, item_nodes, nodes.row_range(users, items));
+  if (!head_first.empty()) modality.head = alignment_head(program, name, head_first, settings.head_out, seed);
+  return modality;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSettings& settings,
+                                 const Progress& progress) {
+  const std::size_t modalities = dataset.features.size();
+  if (modalities == 0) throw UsageError("sea needs vision_feature_file or text_feature_file, or both");
+  if (modalities == 1 && settings.align != Align::none) {
+    throw UsageError("align needs two modalities; with one feature file alone it may be: none");
+  }
+  auto model = std::make_unique<Model>(backend);
+  Program& program = model->program;
+  const std::int64_t users = dataset.users, items = dataset.items, e = settings.embedding_size;
+
+  std::vector<std::pair<std::string, std::int64_t>> widths;
+  for (const ItemFeatures& modality : dataset.features) {
+    if (modality.values.columns < 2) {
+      throw Error(fmt::format("{}: a row has {} number; at least 2 are needed, one for either half",
+                              modality.file.string(), modality.values.columns));
+    }
+    widths.emplace_back(modality.modality, modality.values.columns);
+  }
+  const HostCsr neighbours = item_graph(*model, dataset, settings, progress);
+  const HostCsr interactions = interaction_graph(dataset.train);
+  model->graphs.push_back(to_device(backend, interactions));
+  model->graphs.push_back(to_device(backend, neighbours));
+  model->graphs.push_back(to_device(backend, transpose(neighbours)));
+  const CsrView a = model->graphs[0].view(), s = model->graphs[1].view(),
+                s_transposed = model->graphs[2].view();
+  model->sampling = DeviceSampling(backend, dataset.train);
+
+  model->batch =
+      sample_batch(program, model->sampling.view(), settings.seed, settings.train_batch_size, users);
+  const auto blocks = static_cast<std::int64_t>(modalities);
+  const Tensor nodes = program.activation(users + items, blocks * e);
+  std::vector<Modality> recorded;
+  for (std::int64_t m = 0; m < blocks; ++m) {
+    const auto& [name, width] = widths[m];
+    const Tensor features = program.constant(model->features[m].matrix(items, width));
+    recorded.push_back(
+        record_modality(*model, name, features, nodes.column_range(m * e, e), users, settings));
+  }
+  const Tensor propagated = propagate(program, a, a, nodes, settings.n_ui_layers, Layers::all);
+
+  model->users = propagated.row_range(0, users);
+  if (blocks > 1) {
+    const Tensor weight = program.parameter("user_modality_weight", users, blocks,
+                                            softmax_of_xavier_normal(settings.seed, blocks, users));
+    model->users = modality_weight(program, model->users, weight);
+  }
+  model->items = propagate(program, s, s_transposed, propagated.row_range(users, items), settings.n_mm_layers,
+                           Layers::last);
+  bpr(program, "bpr", 1.0f, model->users, model->items, model->batch);
+
+  if (settings.align != Align::none) {
+    ConstIndexView samples;
+    if (settings.align_samples > 0) {
+      samples = sample_permutation(program, settings.seed, RandomPurpose::align_samples, items,
+                                   std::min(settings.align_samples, items));
+    }
+    align(program, {settings.align, settings.alpha, settings.temperature, samples}, recorded[1].head,
+          recorded[0].head);
+  }
+  if (settings.distance != Distance::none) {
+    std::vector<DistancePair> pairs;
+    for (Modality& modality : recorded) {
+      const std::string& name = modality.pair.modality;
+      if (settings.distance == Distance::club) {
+        const RandomPurpose purpose =
+            name == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
+        modality.pair.permutation = sample_permutation(program, settings.seed, purpose, items, items);
+        model->draws["club_permutation_" + name] = modality.pair.permutation;
+      }
+      pairs.push_back(modality.pair);
+      model->values[name + "_generic"] = modality.pair.generic;
+      model->values[name + "_unique"] = modality.pair.unique;
+    }
+    AdamSettings club_adam;
+    club_adam.learning_rate = settings.club_learning_rate;
+    push_apart(program,
+               {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
+                settings.club_steps, club_adam},
+               pairs, settings.seed);
+  }
+
+  model->values["user_representation"] = model->users;
+  model->values["item_representation"] = model->items;
+  program.mark_output(model->users);
+  program.mark_output(model->items);
+  if (settings.keep_values) {
+    for (const auto& [name, tensor] : model->values) program.keep(tensor);
+  }
+  AdamSettings adam;
+  adam.learning_rate = settings.learning_rate;
+  program.finish(adam, model->sampling.pairs(), settings.train_batch_size);
+  return model;
+}
+
+}  // namespace sea

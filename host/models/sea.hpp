@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "models/model.hpp"
+
+namespace sea {
+
+enum class Align { solosim, infonce, none };
+enum class Distance { club, l2, none };
+/// What q is fitted on: (generic, unique) of each modality as the paper's Eq. 15 says, or (generic, generic)
+/// and (unique, unique) across the modalities, as the authors' public code does.
+enum class ClubPairs { paper, authors };
+
+/// docs/configuration.md has the meaning and range of each.
+struct SeaSettings {
+  std::int64_t embedding_size = 64;
+  std::int64_t train_batch_size = 2048;
+  float learning_rate = 1e-4f;
+  std::uint64_t seed = 999;
+  std::int64_t knn_k = 10;
+  float mm_image_weight = 0.1f;
+  std::int64_t n_ui_layers = 2;
+  std::int64_t n_mm_layers = 1;
+  Align align = Align::solosim;
+  Distance distance = Distance::club;
+  ClubPairs club_pairs = ClubPairs::paper;
+  float alpha = 0.012f;
+  float beta = 0.006f;
+  float temperature = 0.046f;
+  std::int64_t align_samples = 0;
+  std::int64_t head_hidden = 64;
+  std::int64_t head_out = 32;
+  std::int64_t club_width = 32;
+  std::int64_t club_hidden = 8;
+  std::int64_t club_steps = 50;
+  float club_learning_rate = 1e-4f;
+  /// Keeps the projections and representations of a step readable after `forward`, under the names
+  /// visual_generic, visual_unique, ..., user_representation, item_representation.
+  bool keep_values = false;
+};
+
+/// Records SEA on the modalities that `dataset` holds (both, or one alone), builds its graphs, and allocates.
+/// The host's copy of the features is freed on the way. Loss terms: bpr, align, distance.visual,
+/// distance.textual, club_fit.0 ..., total; the two distances weigh beta / 2 each, or one of them beta.
+/// Throws UsageError where a setting does not fit the data, and Error where memory does not suffice.
+std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSettings& settings,
+                                 const Progress& progress);
+
+}  // namespace sea

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sea/buffer.hpp"
+
+namespace sea {
+
+/// A sparse matrix (or, without values, a pattern) in a backend's memory that owns its arrays.
+class DeviceCsr {
+ public:
+  DeviceCsr() = default;
+  /// Copies host arrays. `values` may be empty.
+  DeviceCsr(Backend& backend, std::int64_t rows, std::int64_t columns,
+            std::span<const std::int64_t> row_offsets, std::span<const std::int32_t> column_indices,
+            std::span<const float> values)
+      : rows_(rows),
+        columns_(columns),
+        row_offsets_(backend, static_cast<std::int64_t>(row_offsets.size())),
+        column_indices_(backend, static_cast<std::int64_t>(column_indices.size())),
+        values_(backend, static_cast<std::int64_t>(values.size())) {
+    row_offsets_.upload(row_offsets);
+    column_indices_.upload(column_indices);
+    values_.upload(values);
+  }
+
+  CsrPatternView pattern() const { return {rows_, columns_, row_offsets_.data(), column_indices_.data()}; }
+  CsrView view() const { return {pattern(), values_.data()}; }
+
+ private:
+  std::int64_t rows_ = 0, columns_ = 0;
+  Buffer<std::int64_t> row_offsets_;
+  Buffer<std::int32_t> column_indices_;
+  Buffer<float> values_;
+};
+
+}  // namespace sea

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "sea/philox.hpp"
+
+namespace sea {
+
+namespace detail {
+
+SEA_HOST_DEVICE inline std::uint32_t float_bits(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+SEA_HOST_DEVICE inline float float_of_bits(std::uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+/// e^x = 2^k (1 + fraction), |fraction| < 0.42; `exponent` is k moved to the place of a float's exponent.
+struct ExponentialParts {
+  float fraction;
+  std::uint32_t exponent;
+};
+
+SEA_HOST_DEVICE inline ExponentialParts exponential_parts(float x) {
+  // Adding 1.5 * 2^23 rounds to an integer, which then lies in the sum's lowest bits.
+  constexpr float rounder = 0x1.8p23f;
+  const float shifted = x * 0x1.715476p0f + rounder;
+  const float k = shifted - rounder;
+  // ln 2 in two parts; k times the first is exact.
+  const float f = (x - k * 0x1.62e4p-1f) - k * 0x1.7f7d1cp-20f;
+  // e^f - 1 = f + f^2 r(f) on |f| <= ln(2) / 2, minimax in relative error of e^f: 3e-9 before rounding.
+  float r = 0x1.6a24b2p-10f;
+  r = r * f + 0x1.123a66p-7f;
+  r = r * f + 0x1.555908p-5f;
+  r = r * f + 0x1.5554a2p-3f;
+  r = r * f + 0x1.fffff8p-2f;
+  return {f + f * f * r, float_bits(shifted) << 23};
+}
+
+}  // namespace detail
+
+/// e^x for x <= 88, without a branch, so that a loop of it vectorises: relative error below 2e-7, and 0 below
+/// -87.33, where the result would be subnormal. fast_exp(0) is 1; NaN stays NaN.
+SEA_HOST_DEVICE inline float fast_exp(float x) {
+  const detail::ExponentialParts parts = detail::exponential_parts(x);
+  const float scaled = detail::float_of_bits(detail::float_bits(1.0f + parts.fraction) + parts.exponent);
+  return x < -87.336f ? 0.0f : scaled;
+}
+
+/// tanh(x) likewise, for all x: relative error below 4e-7, near 0 too.
+SEA_HOST_DEVICE inline float fast_tanh(float x) {
+  // tanh |x| = -m / (2 + m) with m = e^(-2|x|) - 1 = 2^k fraction + (2^k - 1), where nothing cancels. Beyond
+  // 10 the result is 1 in float.
+  const float magnitude = std::fabs(x);
+  const detail::ExponentialParts parts =
+      detail::exponential_parts(-2.0f * (magnitude > 10.0f ? 10.0f : magnitude));
+  const float scale = detail::float_of_bits(detail::float_bits(1.0f) + parts.exponent);
+  const float m = scale * parts.fraction + (scale - 1.0f);
+  return std::copysign(-m / (2.0f + m), x);
+}
+
+}  // namespace sea
