@@ -17,14 +17,12 @@ struct AdamStep {
 
   /// `t` counts from 1.
   AdamStep(const AdamSettings& settings, std::int64_t t) {
-    const double beta1 = settings.beta1;
-    const double beta2 = settings.beta2;
     const double exponent = static_cast<double>(t);
-    one_minus_beta1 = static_cast<float>(1.0 - beta1);
-    one_minus_beta2 = static_cast<float>(1.0 - beta2);
-    step_size = static_cast<float>(settings.learning_rate / (1.0 - std::pow(beta1, exponent)));
-    inverse_correction2 = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(beta2, exponent)));
-    epsilon = settings.epsilon;
+    one_minus_beta1 = static_cast<float>(1.0 - settings.beta1);
+    one_minus_beta2 = static_cast<float>(1.0 - settings.beta2);
+    step_size = static_cast<float>(settings.learning_rate / (1.0 - std::pow(settings.beta1, exponent)));
+    inverse_correction2 = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(settings.beta2, exponent)));
+    epsilon = static_cast<float>(settings.epsilon);
   }
 };
 

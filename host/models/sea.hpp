@@ -17,7 +17,7 @@ enum class ClubPairs { paper, authors };
 struct SeaSettings {
   std::int64_t embedding_size = 64;
   std::int64_t train_batch_size = 2048;
-  float learning_rate = 1e-4f;
+  double learning_rate = 1e-4;
   std::uint64_t seed = 999;
   std::int64_t knn_k = 10;
   float mm_image_weight = 0.1f;
@@ -35,7 +35,7 @@ struct SeaSettings {
   std::int64_t club_width = 32;
   std::int64_t club_hidden = 8;
   std::int64_t club_steps = 50;
-  float club_learning_rate = 1e-4f;
+  double club_learning_rate = 1e-4;
   /// Keeps the projections and representations of a step readable after `forward`, under the names
   /// visual_generic, visual_unique, ..., user_representation, item_representation.
   bool keep_values = false;

@@ -50,10 +50,10 @@ struct BatchOrderView {
 };
 
 struct AdamSettings {
-  float learning_rate = 1e-4f;
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float epsilon = 1e-8f;
+  double learning_rate = 1e-4;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
 };
 
 /// One linear layer that reads columns [first_column, first_column + weight.columns) of the factored layer's

@@ -1,0 +1,279 @@
+#include <algorithm>
+#include <array>
+
+#include "cpu/adam_update.hpp"
+#include "cpu/check.hpp"
+#include "cpu/column_sums.hpp"
+#include "cpu/gemm.hpp"
+#include "cpu/scratch.hpp"
+#include "cpu/thread_pool.hpp"
+#include "sea/cpu.hpp"
+
+namespace sea {
+
+namespace {
+
+constexpr int most_readers = 16;
+
+/// A range of the wide layer's columns between two neighbouring borders of readers, and the range of C's rows
+/// that covers every reader which looks at it. What C holds outside such blocks is zero, and no product
+/// touches it.
+struct Segment {
+  std::int64_t first_column, columns;
+  std::int64_t first_row, rows;
+};
+
+/// C, the readers' weights stacked and spread out over all columns, with its segments.
+class StackedReaders {
+ public:
+  /// `c` has room for outputs x width values. `width` is that of the wide layer.
+  StackedReaders(const char* name, std::span<const LinearReader> readers, std::int64_t width, float* c)
+      : readers_(readers), c_(c, 0, width) {
+    cpu::require(!readers.empty() && readers.size() <= most_readers, name, "1 to 16 readers are allowed");
+    std::array<std::int64_t, 2 * most_readers + 2> borders{0, width};
+    std::size_t border_count = 2;
+    for (const LinearReader& reader : readers) {
+      const std::int64_t end = reader.first_column + reader.weight.columns;
+      cpu::require(reader.first_column >= 0 && end <= width, name,
+                   "a reader looks beyond the layer's columns");
+      cpu::require_size(name, "a reader's bias", reader.bias.size(), reader.weight.rows);
+      borders[border_count++] = reader.first_column;
+      borders[border_count++] = end;
+      c_.rows += reader.weight.rows;
+    }
+    std::sort(borders.begin(), borders.begin() + border_count);
+    for (std::size_t b = 0; b + 1 < border_count; ++b) {
+      if (borders[b] < borders[b + 1]) add_segment(borders[b], borders[b + 1] - borders[b]);
+    }
+  }
+
+  /// Fills C. Rows are independent.
+  void pack(ThreadPool& pool) const {
+    pool.parallel_for(static_cast<std::int64_t>(readers_.size()), [&](std::int64_t r, int) {
+      const LinearReader& reader = readers_[r];
+      const std::int64_t first = first_row(r), end = reader.first_column + reader.weight.columns;
+      for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
+        float* row = c_.row(first + i);
+        std::fill(row, row + reader.first_column, 0.0f);
+        std::copy_n(reader.weight.row(i), reader.weight.columns, row + reader.first_column);
+        std::fill(row + end, row + c_.columns, 0.0f);
+      }
+    });
+  }
+
+  /// First of reader r's rows in C.
+  std::int64_t first_row(std::int64_t r) const {
+    std::int64_t row = 0;
+    for (std::int64_t before = 0; before < r; ++before) row += readers_[before].weight.rows;
+    return row;
+  }
+  ConstMatrixView c() const { return c_; }
+  std::span<const Segment> segments() const { return {segments_.data(), segment_count_}; }
+
+ private:
+  void add_segment(std::int64_t first_column, std::int64_t columns) {
+    std::int64_t begin = c_.rows, end = 0, row = 0;
+    for (const LinearReader& reader : readers_) {
+      if (reader.first_column <= first_column && first_column < reader.first_column + reader.weight.columns) {
+        begin = std::min(begin, row);
+        end = std::max(end, row + reader.weight.rows);
+      }
+      row += reader.weight.rows;
+    }
+    segments_[segment_count_++] = {first_column, columns, std::min(begin, end), end - std::min(begin, end)};
+  }
+
+  std::span<const LinearReader> readers_;
+  MatrixView c_;
+  std::array<Segment, 2 * most_readers + 1> segments_{};
+  std::size_t segment_count_ = 0;
+};
+
+std::int64_t output_count(std::span<const LinearReader> readers) {
+  std::int64_t outputs = 0;
+  for (const LinearReader& reader : readers) outputs += reader.weight.rows;
+  return outputs;
+}
+
+/// Tiles of dW = C^T dM: small enough to be still in the cache when Adam reads them.
+constexpr std::int64_t tile_rows = 128;
+constexpr std::int64_t tile_columns = 1024;
+
+/// Calls `body(row, column, tile, tile's rows and columns)` for every tile of dW, formed in the slot's own
+/// scratch.
+template <class Body>
+void for_each_gradient_tile(ThreadPool& pool, const StackedReaders& stacked, ConstMatrixView dm,
+                            float* scratch, const Body& body) {
+  const std::int64_t across = cpu::blocks_of(dm.columns, tile_columns);
+  for (const Segment& segment : stacked.segments()) {
+    pool.parallel_for(cpu::blocks_of(segment.columns, tile_rows) * across, [&](std::int64_t block, int slot) {
+      const std::int64_t offset = block / across * tile_rows, column = block % across * tile_columns;
+      const std::int64_t row = segment.first_column + offset;
+      float* data = scratch + slot * tile_rows * tile_columns;
+      const MatrixView tile(data, std::min(tile_rows, segment.columns - offset),
+                            std::min(tile_columns, dm.columns - column));
+      if (segment.rows == 0) {
+        std::fill_n(data, tile.size(), 0.0f);
+      } else {
+        cpu::gemm(Transpose::yes, Transpose::no, tile.rows, tile.columns, segment.rows, 1.0f,
+                  stacked.c().row(segment.first_row) + row, stacked.c().columns,
+                  dm.row(segment.first_row) + column, dm.leading_dimension, 0.0f, data, tile.columns);
+      }
+      body(row, column, tile);
+    });
+  }
+}
+
+}  // namespace
+
+std::size_t CpuBackend::factored_linear_workspace(std::int64_t n, std::int64_t width, std::int64_t /*in*/,
+                                                  std::int64_t out) const {
+  const std::int64_t partial_sums = (cpu::blocks_of(n, cpu::reduction_rows) + 1) * out;
+  return 2 * cpu::scratch_bytes<float>(out * width) + cpu::scratch_bytes<float>(partial_sums) +
+         cpu::scratch_bytes<float>(std::int64_t{threads()} * tile_rows * tile_columns);
+}
+
+void CpuBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
+                                 std::span<const LinearReader> readers, MatrixView m, MatrixView y,
+                                 Workspace workspace) {
+  const char* name = "factored_linear";
+  const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(readers);
+  cpu::require_shape(name, "weight", weight, width, in);
+  cpu::require_size(name, "bias", bias.size(), width);
+  cpu::require_shape(name, "m", m, out, in);
+  cpu::require_shape(name, "y", y, n, out);
+  cpu::Scratch scratch(name, workspace);
+  const StackedReaders stacked(name, readers, width, scratch.take<float>(out * width));
+  float* constants = scratch.take<float>(out);
+  stacked.pack(*pool_);
+
+  // M = C W, a segment at a time; rows that no segment has touched yet are zero.
+  pool_->parallel_for(out, [&](std::int64_t i, int) { std::fill_n(m.row(i), in, 0.0f); });
+  for (const Segment& segment : stacked.segments()) {
+    matmul(Transpose::no, Transpose::no, 1.0f,
+           stacked.c()
+               .row_range(segment.first_row, segment.rows)
+               .column_range(segment.first_column, segment.columns),
+           weight.row_range(segment.first_column, segment.columns), 1.0f,
+           m.row_range(segment.first_row, segment.rows));
+  }
+  // What is added to every row: C b and the readers' own biases.
+  for (std::size_t r = 0; r < readers.size(); ++r) {
+    const LinearReader& reader = readers[r];
+    float* part = constants + stacked.first_row(static_cast<std::int64_t>(r));
+    for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
+      const float* row = reader.weight.row(i);
+      const float* seen = bias.data() + reader.first_column;
+      float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t j = 0; j < reader.weight.columns; ++j) sum += row[j] * seen[j];
+      part[i] = sum + reader.bias[i];
+    }
+  }
+  pool_->parallel_for(cpu::blocks_of(n, cpu::reduction_rows), [&](std::int64_t block, int) {
+    const std::int64_t first = block * cpu::reduction_rows, rows = std::min(cpu::reduction_rows, n - first);
+    for (std::int64_t i = first; i < first + rows; ++i) std::copy_n(constants, out, y.row(i));
+    cpu::gemm(Transpose::no, Transpose::yes, rows, out, in, 1.0f, x.row(first), x.leading_dimension, m.data,
+              m.leading_dimension, 1.0f, y.row(first), y.leading_dimension);
+  });
+}
+
+void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
+                                          std::span<const LinearReader> readers, ConstMatrixView dy,
+                                          MatrixView dm, std::span<const LinearReaderGradient> gradients,
+                                          VectorView dbias, Workspace workspace) {
+  const char* name = "factored_linear_backward";
+  const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(readers);
+  cpu::require_shape(name, "weight", weight, width, in);
+  cpu::require_size(name, "bias", bias.size(), width);
+  cpu::require_shape(name, "dy", dy, n, out);
+  cpu::require_shape(name, "dm", dm, out, in);
+  cpu::require_size(name, "gradients", gradients.size(), static_cast<std::int64_t>(readers.size()));
+  cpu::require_size(name, "dbias", dbias.size(), width);
+  cpu::Scratch scratch(name, workspace);
+  const StackedReaders stacked(name, readers, width, scratch.take<float>(out * width));
+  const MatrixView dc(scratch.take<float>(out * width), out, width);
+  const std::int64_t blocks = cpu::blocks_of(n, cpu::reduction_rows);
+  float* sums = scratch.take<float>((blocks + 1) * out);
+  float* partial_sums = sums + out;
+
+  matmul(Transpose::yes, Transpose::no, 1.0f, dy, x, 0.0f, dm);
+  pool_->parallel_for(blocks, [&](std::int64_t block, int) {
+    const std::int64_t first = block * cpu::reduction_rows;
+    cpu::sum_rows(dy.row(first), dy.leading_dimension, std::min(cpu::reduction_rows, n - first), out,
+                  partial_sums + block * out);
+  });
+  cpu::sum_partials(partial_sums, blocks, out, sums);
+  for (const Segment& segment : stacked.segments()) {
+    matmul(Transpose::no, Transpose::yes, 1.0f, dm.row_range(segment.first_row, segment.rows),
+           weight.row_range(segment.first_column, segment.columns), 0.0f,
+           dc.row_range(segment.first_row, segment.rows).column_range(segment.first_column, segment.columns));
+  }
+
+  std::fill(dbias.begin(), dbias.end(), 0.0f);
+  for (std::size_t r = 0; r < readers.size(); ++r) {
+    const LinearReader& reader = readers[r];
+    const LinearReaderGradient& gradient = gradients[r];
+    const std::int64_t first = stacked.first_row(static_cast<std::int64_t>(r)),
+                       columns = reader.weight.columns;
+    cpu::require_shape(name, "a reader's gradient", gradient.weight, reader.weight.rows, columns);
+    cpu::require_size(name, "a reader's bias gradient", gradient.bias.size(), reader.weight.rows);
+    for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
+      const float sum = sums[first + i];
+      const float* from = dc.row(first + i) + reader.first_column;
+      const float* seen = bias.data() + reader.first_column;
+      const float* row = reader.weight.row(i);
+      float* to = gradient.weight.row(i);
+      float* db = dbias.data() + reader.first_column;
+#pragma omp simd
+      for (std::int64_t j = 0; j < columns; ++j) {
+        to[j] = from[j] + sum * seen[j];
+        db[j] += sum * row[j];
+      }
+      gradient.bias[i] = sum;
+    }
+  }
+}
+
+void CpuBackend::factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
+                                                 MatrixView dweight, Workspace workspace) {
+  const char* name = "factored_linear_weight_gradient";
+  const std::int64_t out = output_count(readers);
+  cpu::require_shape(name, "dm", dm, out, dweight.columns);
+  cpu::Scratch scratch(name, workspace);
+  const StackedReaders stacked(name, readers, dweight.rows, scratch.take<float>(out * dweight.rows));
+  float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
+  stacked.pack(*pool_);
+  for_each_gradient_tile(*pool_, stacked, dm, tiles,
+                         [&](std::int64_t row, std::int64_t column, MatrixView tile) {
+                           for (std::int64_t i = 0; i < tile.rows; ++i) {
+                             std::copy_n(tile.row(i), tile.columns, dweight.row(row + i) + column);
+                           }
+                         });
+}
+
+void CpuBackend::factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
+                                        MatrixView weight, MatrixView first_moment, MatrixView second_moment,
+                                        const AdamSettings& settings, const StepState* state,
+                                        Workspace workspace) {
+  const char* name = "factored_linear_update";
+  const std::int64_t out = output_count(readers);
+  cpu::require_shape(name, "dm", dm, out, weight.columns);
+  cpu::require_shape(name, "first_moment", first_moment, weight.rows, weight.columns);
+  cpu::require_shape(name, "second_moment", second_moment, weight.rows, weight.columns);
+  cpu::Scratch scratch(name, workspace);
+  const StackedReaders stacked(name, readers, weight.rows, scratch.take<float>(out * weight.rows));
+  float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
+  stacked.pack(*pool_);
+  const cpu::AdamStep step(settings, state->step + 1);
+  for_each_gradient_tile(*pool_, stacked, dm, tiles,
+                         [&](std::int64_t row, std::int64_t column, MatrixView tile) {
+                           for (std::int64_t i = 0; i < tile.rows; ++i) {
+                             cpu::adam_update(step, weight.row(row + i) + column, tile.row(i),
+                                              first_moment.row(row + i) + column,
+                                              second_moment.row(row + i) + column, tile.columns);
+                           }
+                         });
+}
+
+}  // namespace sea

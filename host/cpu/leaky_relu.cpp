@@ -1,0 +1,29 @@
+#include "cpu/check.hpp"
+#include "cpu/row_blocks.hpp"
+#include "sea/cpu.hpp"
+
+namespace sea {
+
+void CpuBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
+  cpu::require_shape("leaky_relu", "y", y, x.rows, x.columns);
+  cpu::for_each_row(*pool_, x.rows, x.columns, [&](std::int64_t i) {
+    const float* in = x.row(i);
+    float* out = y.row(i);
+#pragma omp simd
+    for (std::int64_t j = 0; j < x.columns; ++j) out[j] = in[j] > 0.0f ? in[j] : slope * in[j];
+  });
+}
+
+void CpuBackend::leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) {
+  cpu::require_shape("leaky_relu_backward", "dy", dy, y.rows, y.columns);
+  cpu::require_shape("leaky_relu_backward", "dx", dx, y.rows, y.columns);
+  cpu::for_each_row(*pool_, y.rows, y.columns, [&](std::int64_t i) {
+    const float* value = y.row(i);
+    const float* in = dy.row(i);
+    float* out = dx.row(i);
+#pragma omp simd
+    for (std::int64_t j = 0; j < y.columns; ++j) out[j] = value[j] > 0.0f ? in[j] : slope * in[j];
+  });
+}
+
+}  // namespace sea
