@@ -1,0 +1,132 @@
+#include "cpu/tile_product.hpp"
+
+namespace sea::cpu {
+
+namespace {
+
+// One vector register, as the compiler's own type: it splits it where the machine's are shorter. Arrays of
+// them with constant indices live in registers.
+using Lanes [[gnu::vector_size(simd_lanes * sizeof(float)), gnu::aligned(4), gnu::may_alias]] = float;
+
+// 8 x 2 accumulators, two vectors of B and one broadcast fill the 32 registers of AVX-512 well; with 16
+// registers half as many.
+constexpr int tallest = simd_lanes == 16 ? 8 : 4;
+
+Lanes& at(float* p) {
+  return *reinterpret_cast<Lanes*>(p);
+}
+const Lanes& at(const float* p) {
+  return *reinterpret_cast<const Lanes*>(p);
+}
+
+template <int rows, int vectors>
+void product_tile(std::int64_t k, const Strided& a, const float* b, std::int64_t ldb, bool accumulate,
+                  float* c, std::int64_t ldc) {
+  Lanes sums[rows][vectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) sums[i][v] = accumulate ? at(c + i * ldc + v * simd_lanes) : Lanes{};
+  }
+  const float* column = a.data;
+  for (std::int64_t p = 0; p < k; ++p) {
+    Lanes right[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) right[v] = at(b + p * ldb + v * simd_lanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i) {
+      const float left = column[i * a.row_stride];
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) sums[i][v] += left * right[v];
+    }
+    column += a.column_stride;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) at(c + i * ldc + v * simd_lanes) = sums[i][v];
+  }
+}
+
+/// All columns of the `rows` rows from `i` on, as often as they fit.
+template <int rows>
+void product_rows(std::int64_t& i, std::int64_t m, std::int64_t n, std::int64_t k, const Strided& a,
+                  const float* b, std::int64_t ldb, bool accumulate, float* c, std::int64_t ldc) {
+  for (; i + rows <= m; i += rows) {
+    const Strided panel{a.data + i * a.row_stride, a.row_stride, a.column_stride};
+    std::int64_t j = 0;
+    for (; j + 2 * simd_lanes <= n; j += 2 * simd_lanes) {
+      product_tile<rows, 2>(k, panel, b + j, ldb, accumulate, c + i * ldc + j, ldc);
+    }
+    if (j < n) product_tile<rows, 1>(k, panel, b + j, ldb, accumulate, c + i * ldc + j, ldc);
+  }
+}
+
+template <int rows, int columns>
+void lane_tile(std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+               std::int64_t n, float* sums) {
+  Lanes partial[rows][columns];
+#pragma GCC unroll 4
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; ++j) partial[i][j] = at(sums + (i * n + j) * simd_lanes);
+  }
+  for (std::int64_t p = 0; p < k; p += simd_lanes) {
+    Lanes right[columns];
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; ++j) right[j] = at(b + j * ldb + p);
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; ++i) {
+      const Lanes left = at(a + i * lda + p);
+#pragma GCC unroll 4
+      for (int j = 0; j < columns; ++j) partial[i][j] += left * right[j];
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; ++j) at(sums + (i * n + j) * simd_lanes) = partial[i][j];
+  }
+}
+
+template <int rows>
+void lane_rows(std::int64_t& i, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+               std::int64_t lda, const float* b, std::int64_t ldb, float* sums) {
+  for (; i + rows <= m; i += rows) {
+    std::int64_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+      lane_tile<rows, 4>(k, a + i * lda, lda, b + j * ldb, ldb, n, sums + (i * n + j) * simd_lanes);
+    }
+    for (; j < n; ++j) {
+      lane_tile<rows, 1>(k, a + i * lda, lda, b + j * ldb, ldb, n, sums + (i * n + j) * simd_lanes);
+    }
+  }
+}
+
+}  // namespace
+
+void tile_product(std::int64_t m, std::int64_t n, std::int64_t k, const Strided& a, const float* b,
+                  std::int64_t ldb, bool accumulate, float* c, std::int64_t ldc) {
+  std::int64_t i = 0;
+  product_rows<tallest>(i, m, n, k, a, b, ldb, accumulate, c, ldc);
+  product_rows<2>(i, m, n, k, a, b, ldb, accumulate, c, ldc);
+  product_rows<1>(i, m, n, k, a, b, ldb, accumulate, c, ldc);
+}
+
+void lane_product(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                  const float* b, std::int64_t ldb, float* sums) {
+  std::int64_t i = 0;
+  lane_rows<4>(i, m, n, k, a, lda, b, ldb, sums);
+  lane_rows<1>(i, m, n, k, a, lda, b, ldb, sums);
+}
+
+void fold_lanes(std::int64_t count, const float* sums, float* totals) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    float total = 0.0f;
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t lane = 0; lane < simd_lanes; ++lane) total += sums[i * simd_lanes + lane];
+    totals[i] = total;
+  }
+}
+
+}  // namespace sea::cpu
