@@ -1,0 +1,71 @@
+#include "sea/fast_exp.hpp"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using sea::fast_exp;
+using sea::fast_tanh;
+
+namespace {
+
+double relative(float value, double reference) {
+  return std::abs(static_cast<double>(value) - reference) / std::abs(reference);
+}
+
+}  // namespace
+
+TEST_CASE("fast_exp follows exp down to underflow") {
+  double worst = 0.0;
+  for (double x = -87.33; x < 88.0; x += 3e-4) {
+    const auto argument = static_cast<float>(x);
+    worst = std::max(worst, relative(fast_exp(argument), std::exp(static_cast<double>(argument))));
+  }
+  // Close to zero in steps that shrink with the argument.
+  for (double x = -1.0; x < -1e-12; x *= 0.999) {
+    const auto argument = static_cast<float>(x);
+    worst = std::max(worst, relative(fast_exp(argument), std::exp(static_cast<double>(argument))));
+  }
+  CHECK(worst < 2e-7);
+  CHECK(worst > 1e-9);  // the loops ran
+}
+
+TEST_CASE("fast_exp at its edges") {
+  CHECK(fast_exp(0.0f) == 1.0f);
+  CHECK(fast_exp(-0.0f) == 1.0f);
+  CHECK(fast_exp(-87.34f) == 0.0f);
+  CHECK(fast_exp(-104.0f) == 0.0f);
+  CHECK(fast_exp(-3e38f) == 0.0f);
+  CHECK(fast_exp(-std::numeric_limits<float>::infinity()) == 0.0f);
+  CHECK(std::isnan(fast_exp(std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST_CASE("fast_exp gives the same bits in a vector loop and alone") {
+  std::vector<float> arguments, together;
+  for (float x = -95.0f; x < 1.0f; x += 0.0173f) arguments.push_back(x);
+  together.resize(arguments.size());
+#pragma omp simd
+  for (std::size_t i = 0; i < arguments.size(); ++i) together[i] = fast_exp(arguments[i]);
+  bool equal = true;
+  for (std::size_t i = 0; i < arguments.size(); ++i) equal = equal && together[i] == fast_exp(arguments[i]);
+  CHECK(equal);
+}
+
+TEST_CASE("fast_tanh follows tanh, near zero too") {
+  double worst = 0.0;
+  bool odd = true;
+  for (double x = 1e-30; x < 1e3; x *= 1.0003) {
+    const auto argument = static_cast<float>(x);
+    worst = std::max(worst, relative(fast_tanh(argument), std::tanh(static_cast<double>(argument))));
+    odd = odd && fast_tanh(-argument) == -fast_tanh(argument);
+  }
+  CHECK(worst < 3e-7);
+  CHECK(worst > 1e-9);
+  CHECK(odd);
+  CHECK(fast_tanh(0.0f) == 0.0f);
+  CHECK(fast_tanh(std::numeric_limits<float>::infinity()) == 1.0f);
+  CHECK(fast_tanh(-std::numeric_limits<float>::infinity()) == -1.0f);
+  CHECK(std::isnan(fast_tanh(std::numeric_limits<float>::quiet_NaN())));
+}
