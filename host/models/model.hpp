@@ -45,7 +45,7 @@ struct Model {
   Tensor users, items;  ///< representations, equally wide; valid after `program.represent()`
   Batch batch;
   /// Draws of a step and intermediate values by name, for replaying and looking.
-  std::map<std::string, ConstIndexView> draws;
+  std::map<std::string, IndexView> draws;
   std::map<std::string, Tensor> values;
 };
 

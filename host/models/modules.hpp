@@ -33,7 +33,7 @@ void align(Program& program, const AlignmentSettings& settings, Tensor text, Ten
 struct DistancePair {
   std::string modality;
   Tensor generic, unique;
-  ConstIndexView permutation;  ///< of the rows; CLUB alone reads it
+  IndexView permutation;  ///< of the rows; CLUB alone reads it
 };
 struct DistanceSettings {
   Distance kind = Distance::club;

@@ -56,14 +56,16 @@ Modality record_modality(Model& model, const std::string& name, Tensor features,
   if (settings.align != Align::none) {
     readers.push_back(alignment_head_reader(program, name, generic_width, settings.head_hidden, 0, seed));
   }
-  if (settings.distance != Distance::none) {
+  // Kept values include the projections where no loss reads them.
+  const bool projections = settings.distance != Distance::none || settings.keep_values;
+  if (projections) {
     const auto generic =
         linear_parameters(program, name + ".generic_projection", generic_width, settings.club_width, seed);
     readers.push_back({generic.weight, generic.bias, 0});
   }
   const auto tower_first = linear_parameters(program, name + ".tower.0", width, 4 * e, seed);
   readers.push_back({tower_first.weight, tower_first.bias, 0});
-  if (settings.distance != Distance::none) {
+  if (projections) {
     const auto unique = linear_parameters(program, name + ".unique_projection", width - generic_width,
                                           settings.club_width, seed);
     readers.push_back({unique.weight, unique.bias, generic_width});
@@ -78,9 +80,9 @@ Modality record_modality(Model& model, const std::string& name, Tensor features,
   Modality modality;
   modality.pair.modality = name;
   const Tensor head_first = settings.align != Align::none ? next(settings.head_hidden) : Tensor{};
-  if (settings.distance != Distance::none) modality.pair.generic = next(settings.club_width);
+  if (projections) modality.pair.generic = next(settings.club_width);
   const Tensor tower_hidden = leaky_relu(program, next(4 * e), 0.01f);
-  if (settings.distance != Distance::none) modality.pair.unique = next(settings.club_width);
+  if (projections) modality.pair.unique = next(settings.club_width);
 
   const auto tower_second = linear_parameters(program, name + ".tower.1", 4 * e, e, seed);
   const Tensor item_nodes = linear(program, tower_hidden, tower_second.weight, tower_second.bias);
@@ -154,27 +156,27 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
     align(program, {settings.align, settings.alpha, settings.temperature, samples}, recorded[1].head,
           recorded[0].head);
   }
-  if (settings.distance != Distance::none) {
-    std::vector<DistancePair> pairs;
-    for (Modality& modality : recorded) {
-      const std::string& name = modality.pair.modality;
-      if (settings.distance == Distance::club) {
-        const RandomPurpose purpose =
-            name == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
-        modality.pair.permutation = sample_permutation(program, settings.seed, purpose, items, items);
-        model->draws["club_permutation_" + name] = modality.pair.permutation;
-      }
-      pairs.push_back(modality.pair);
-      model->values[name + "_generic"] = modality.pair.generic;
-      model->values[name + "_unique"] = modality.pair.unique;
+  std::vector<DistancePair> pairs;
+  for (Modality& modality : recorded) {
+    DistancePair& pair = modality.pair;
+    if (settings.distance == Distance::club) {
+      const RandomPurpose purpose =
+          pair.modality == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
+      pair.permutation = sample_permutation(program, settings.seed, purpose, items, items);
+      model->draws["club_permutation_" + pair.modality] = pair.permutation;
     }
-    AdamSettings club_adam;
-    club_adam.learning_rate = settings.club_learning_rate;
-    push_apart(program,
-               {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
-                settings.club_steps, club_adam},
-               pairs, settings.seed);
+    if (!pair.generic.empty()) {
+      model->values[pair.modality + "_generic"] = pair.generic;
+      model->values[pair.modality + "_unique"] = pair.unique;
+    }
+    pairs.push_back(pair);
   }
+  AdamSettings club_adam;
+  club_adam.learning_rate = settings.club_learning_rate;
+  push_apart(program,
+             {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
+              settings.club_steps, club_adam},
+             pairs, settings.seed);
 
   model->values["user_representation"] = model->users;
   model->values["item_representation"] = model->items;

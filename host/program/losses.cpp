@@ -27,8 +27,8 @@ Batch sample_batch(Program& program, const SamplingView& sampling, std::uint64_t
   return batch;
 }
 
-ConstIndexView sample_permutation(Program& program, std::uint64_t seed, RandomPurpose purpose,
-                                  std::int64_t size, std::int64_t count) {
+IndexView sample_permutation(Program& program, std::uint64_t seed, RandomPurpose purpose, std::int64_t size,
+                             std::int64_t count) {
   const IndexView output = program.indices(count);
   program.on_sample([&program, seed, purpose, size, output] {
     program.backend().permutation(seed, purpose, program.state(), size, output);

@@ -51,8 +51,8 @@ struct Batch {
 Batch sample_batch(Program& program, const SamplingView& sampling, std::uint64_t seed,
                    std::int64_t batch_size, std::int64_t users);
 /// `count` distinct numbers out of [0, size), drawn anew in each step: a permutation where count equals size.
-ConstIndexView sample_permutation(Program& program, std::uint64_t seed, RandomPurpose purpose,
-                                  std::int64_t size, std::int64_t count);
+IndexView sample_permutation(Program& program, std::uint64_t seed, RandomPurpose purpose, std::int64_t size,
+                             std::int64_t count);
 
 // Losses: each adds `weight` times its value to the total, under the name given.
 

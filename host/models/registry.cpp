@@ -1,0 +1,53 @@
+#include "models/registry.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "sea/error.hpp"
+
+namespace sea {
+
+std::vector<Key> common_keys() {
+  constexpr std::int64_t largest_batch = 1 << 24;
+  Key topk{"topk", "cut-offs of the metrics", KeyKind::cutoffs, std::vector<std::int64_t>{5, 10, 20, 50}};
+  Key valid_metric{"valid_metric", "validation metric that early stopping follows", KeyKind::metric,
+                   "Recall@20"};
+  Key device{"device", "where to compute; auto takes the best there is", KeyKind::device, "auto"};
+  return {
+      integer_key("embedding_size", 64, 1, 4096, "width of an embedding, one modality's"),
+      integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs a step"),
+      integer_key("eval_batch_size", 4096, 1, largest_batch, "users ranked at a time; changes no result"),
+      number_key("learning_rate", 1e-4, 1e-12, 1.0, "Adam's step size"),
+      integer_key("epochs", 1000, 1, 1'000'000'000, "passes over the training pairs at most"),
+      integer_key("stopping_step", 20, 1, 1'000'000'000,
+                  "evaluations in a row without a better one that are borne; one more stops"),
+      integer_key("eval_step", 1, 1, 1'000'000, "epochs from one evaluation to the next"),
+      valid_metric,
+      topk,
+      integer_key("seed", 999, 0, std::int64_t{1} << 53, "of everything random"),
+      number_key("checkpoint_seconds", 60.0, 0.0, 1e9, "time from one checkpoint to the next"),
+      device,
+      integer_key("threads", 0, 0, 1024, "of the processor; 0 takes all; changes no result"),
+  };
+}
+
+const std::vector<ModelDescription>& models() {
+  static const std::vector<ModelDescription> all = {describe_sea()};
+  return all;
+}
+
+ModelChoice find_model(const std::string& name, const std::string& source) {
+  std::vector<std::string> names;
+  for (const ModelDescription& model : models()) {
+    if (to_lower(model.name) == to_lower(name)) return {&model, nullptr};
+    names.push_back(model.name);
+    for (const Preset& preset : model.presets) {
+      if (to_lower(preset.name) == to_lower(name)) return {&model, &preset};
+      names.push_back(preset.name);
+    }
+  }
+  throw UsageError(fmt::format("{}: there is no model '{}'; the models are {}", source, name,
+                               fmt::join(names, ", ")));
+}
+
+}  // namespace sea

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/configuration.hpp"
+#include "models/key.hpp"
+#include "models/model.hpp"
+
+namespace sea {
+
+/// A name for a model with some of its keys set.
+struct Preset {
+  std::string name;
+  std::vector<std::pair<std::string, KeyValue>> values;
+};
+
+/// What the rest of the program knows of a kind of model. To add one, write a function that returns its
+/// description and name it in `models()`.
+struct ModelDescription {
+  std::string name;
+  std::string summary;  ///< one line
+  std::vector<Preset> presets = {};
+  std::vector<Key> keys = {};
+  /// Throws UsageError where keys that are right alone do not go together.
+  std::function<void(const Configuration&)> check;
+  /// The feature files it reads.
+  std::function<DatasetFiles(const Configuration&)> files;
+  std::function<std::unique_ptr<Model>(Backend&, Dataset&, const Configuration&, const Progress&)> build;
+};
+
+/// The keys that every model has: training, evaluation, where it runs.
+std::vector<Key> common_keys();
+
+ModelDescription describe_sea();
+
+/// All models. The list and its elements stay where they are.
+const std::vector<ModelDescription>& models();
+
+/// A model by its name or one of its presets' names, in any case.
+struct ModelChoice {
+  const ModelDescription* model = nullptr;
+  const Preset* preset = nullptr;  ///< null for the plain name
+};
+/// Throws UsageError, beginning with `source`, that lists the models.
+ModelChoice find_model(const std::string& name, const std::string& source);
+
+}  // namespace sea

@@ -1,0 +1,52 @@
+#include "support/backends.hpp"
+#include "support/catch.hpp"
+#include "support/reference.hpp"
+
+using namespace sea;
+using namespace sea::test;
+
+TEST_CASE("matmul equals a naive product for every transposition, shape and leading dimension") {
+  struct Shape {
+    std::int64_t m, n, k;
+  };
+  for_each_backend([](Backend& backend) {
+    for (const Shape shape :
+         {Shape{1, 1, 1}, {1, 7, 3}, {5, 1, 4}, {33, 17, 29}, {130, 70, 64}, {400, 300, 37}}) {
+      for (const bool flip_a : {false, true}) {
+        for (const bool flip_b : {false, true}) {
+          const auto [m, n, k] = shape;
+          const TestMatrix a(backend, flip_a ? k : m, flip_a ? m : k, 3, 1);
+          const TestMatrix b(backend, flip_b ? n : k, flip_b ? k : n, 1, 2);
+          const TestMatrix c(backend, m, n, 2, 3);
+          std::vector<double> expected = naive_product(a.doubles(), b.doubles(), m, k, n, flip_a, flip_b);
+          const std::vector<double> before = c.doubles();
+          for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = 0.5 * expected[i] - 2.0 * before[i];
+          backend.matmul(Transpose{flip_a}, Transpose{flip_b}, 0.5f, a.view(), b.view(), -2.0f, c.view());
+          CHECK(relative_error(c.values(), expected) < 1e-6);
+          CHECK(c.gap_untouched());
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("matmul does not read the result where beta is 0") {
+  for_each_backend([](Backend& backend) {
+    const TestMatrix a(backend, 9, 4, 0, 1), b(backend, 4, 6, 0, 2);
+    const TestMatrix c = TestMatrix::output(backend, 9, 6, 1);
+    backend.matmul(Transpose::no, Transpose::no, 1.0f, a.view(), b.view(), 0.0f, c.view());
+    CHECK(relative_error(c.values(), naive_product(a.doubles(), b.doubles(), 9, 4, 6)) < 1e-6);
+  });
+}
+
+TEST_CASE("matmul refuses shapes that do not fit, by name") {
+  for_each_backend([](Backend& backend) {
+    const TestMatrix a(backend, 9, 4, 0, 1), b(backend, 5, 6, 0, 2), c(backend, 9, 6, 0, 3);
+    try {
+      backend.matmul(Transpose::no, Transpose::no, 1.0f, a.view(), b.view(), 0.0f, c.view());
+      FAIL("no error");
+    } catch (const Error& error) {
+      CHECK(std::string(error.what()) == "matmul: b is 5 x 6 and must be 4 x 6");
+    }
+  });
+}
