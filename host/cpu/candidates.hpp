@@ -1,0 +1,143 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+namespace sea::cpu {
+
+/// The best of a stream of float scores with ascending ids, in memory of fixed size. Equal scores:
+/// the lower id is the better one. Scores that are not numbers, and -infinity, are never taken.
+class Candidates {
+ public:
+  static constexpr std::int64_t chunk = 16;
+  static constexpr float no_score = -std::numeric_limits<float>::infinity();
+
+  /// Values of each array for `wanted` candidates: room for as many again before a cut, and for whole chunks.
+  static constexpr std::int64_t capacity(std::int64_t wanted) { return 2 * wanted + 3 * chunk; }
+
+  /// `scores` and `ids` have room for `capacity(wanted)` values each.
+  Candidates(float* scores, std::int32_t* ids, std::int64_t wanted)
+      : scores_(scores), ids_(ids), wanted_(wanted) {}
+
+  std::int64_t count() const { return count_; }
+  std::int32_t id(std::int64_t i) const { return ids_[i]; }
+  /// No score that was left out is above this. -infinity: none was.
+  float threshold() const { return threshold_; }
+
+  /// Takes what matters of scores[0, count), which belong to first_id, first_id + 1, ... The scores up to the
+  /// next multiple of `chunk` may be overwritten.
+  void add(float* scores, std::int64_t count, std::int32_t first_id) {
+    while (count % chunk != 0) scores[count++] = no_score;
+    for (std::int64_t j = 0; j < count; j += chunk) {
+      const bool added = add_chunk(scores + j, first_id + static_cast<std::int32_t>(j));
+      if (added && count_ > 2 * wanted_ + chunk) cut(wanted_ / 4);
+    }
+  }
+
+  /// Leaves the best `wanted` of those that were taken.
+  void finish() {
+    if (count_ > wanted_) cut(0);
+  }
+
+ private:
+  /// An integer for each float, in the same order.
+  static std::int32_t to_ordered(float score) {
+    const auto bits = std::bit_cast<std::int32_t>(score);
+    return bits ^ (bits >> 31 & 0x7FFFFFFF);
+  }
+  static float from_ordered(std::int32_t ordered) {
+    return std::bit_cast<float>(ordered ^ (ordered >> 31 & 0x7FFFFFFF));
+  }
+
+  /// True where a score of the chunk was above the threshold. Adding 0 makes -0 a 0.
+  bool add_chunk(const float* scores, std::int32_t first_id) {
+#if defined(__AVX512F__)
+    const __m512 score = _mm512_loadu_ps(scores);
+    const __mmask16 above = _mm512_cmp_ps_mask(score, _mm512_set1_ps(threshold_), _CMP_GT_OQ);
+    if (above == 0) return false;
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i id = _mm512_add_epi32(lane, _mm512_set1_epi32(first_id));
+    _mm512_mask_compressstoreu_ps(scores_ + count_, above, _mm512_add_ps(score, _mm512_setzero_ps()));
+    _mm512_mask_compressstoreu_epi32(ids_ + count_, above, id);
+    count_ += std::popcount(static_cast<unsigned>(above));
+    return true;
+#else
+    int above = 0;
+    for (int j = 0; j < chunk; ++j) above |= static_cast<int>(scores[j] > threshold_);
+    if (above == 0) return false;
+    for (int j = 0; j < chunk; ++j) {
+      scores_[count_] = scores[j] + 0.0f;
+      ids_[count_] = first_id + j;
+      count_ += static_cast<int>(scores[j] > threshold_);
+    }
+    return true;
+#endif
+  }
+
+  /// Candidates above `value`; the last chunk has been padded with `no_score`.
+  std::int64_t count_above(float value) const {
+    std::int32_t above[chunk] = {};
+    for (std::int64_t i = 0; i < count_; i += chunk) {
+      for (int j = 0; j < chunk; ++j) above[j] += static_cast<std::int32_t>(scores_[i + j] > value);
+    }
+    std::int64_t sum = 0;
+    for (const std::int32_t lane : above) sum += lane;
+    return sum;
+  }
+
+  float largest() const {
+    float most[chunk];
+    for (float& lane : most) lane = no_score;
+    for (std::int64_t i = 0; i < count_; i += chunk) {
+      for (int j = 0; j < chunk; ++j) most[j] = scores_[i + j] > most[j] ? scores_[i + j] : most[j];
+    }
+    float result = no_score;
+    for (const float lane : most) result = lane > result ? lane : result;
+    return result;
+  }
+
+  /// Raises the threshold until between `wanted` and `wanted + slack` candidates are above it, by bisection.
+  /// Where too many are equal for that, those of the lowest ids among them stay too.
+  void cut(std::int64_t slack) {
+    for (std::int64_t i = count_; i % chunk != 0; ++i) scores_[i] = no_score;
+    std::int64_t low = to_ordered(threshold_);  // at least `wanted` are above
+    std::int64_t high = to_ordered(largest());  // fewer are above
+    std::int64_t above_low = count_;
+    while (above_low > wanted_ + slack && high - low > 1) {
+      const std::int64_t middle = low + (high - low) / 2;
+      const std::int64_t above = count_above(from_ordered(static_cast<std::int32_t>(middle)));
+      if (above >= wanted_) {
+        low = middle;
+        above_low = above;
+      } else {
+        high = middle;
+      }
+    }
+    const bool ties = above_low > wanted_ + slack;
+    threshold_ = from_ordered(static_cast<std::int32_t>(ties ? high : low));
+    std::int64_t equals = ties ? wanted_ - count_above(threshold_) : 0;
+    std::int64_t kept = 0;
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const bool equal = equals > 0 && scores_[i] == threshold_;
+      const bool keep = equal || scores_[i] > threshold_;
+      scores_[kept] = scores_[i];
+      ids_[kept] = ids_[i];
+      equals -= static_cast<std::int64_t>(equal);
+      kept += static_cast<std::int64_t>(keep);
+    }
+    count_ = kept;
+  }
+
+  float* scores_;
+  std::int32_t* ids_;
+  std::int64_t wanted_;
+  std::int64_t count_ = 0;
+  float threshold_ = no_score;
+};
+
+}  // namespace sea::cpu
