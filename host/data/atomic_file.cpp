@@ -53,6 +53,7 @@ class DescriptorBuffer : public std::streambuf {
   }
 
   std::streamsize xsputn(const char* bytes, std::streamsize count) override {
+    if (count == 0) return 0;
     if (count <= epptr() - pptr()) {
       std::memcpy(pptr(), bytes, static_cast<std::size_t>(count));
       pbump(static_cast<int>(count));
