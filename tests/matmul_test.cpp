@@ -1,3 +1,4 @@
+#include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
 #include "support/reference.hpp"

@@ -1,0 +1,198 @@
+#include "program/program.hpp"
+
+#include <cmath>
+
+#include "program/nodes.hpp"
+#include "sea/error.hpp"
+#include "support/backends.hpp"
+#include "support/catch.hpp"
+#include "support/reference.hpp"
+
+using namespace sea;
+using namespace sea::test;
+
+namespace {
+
+Initializer given(std::uint64_t seed) {
+  return [seed](std::int64_t rows, std::int64_t columns, int) { return random_values(rows * columns, seed); };
+}
+
+std::vector<double> values_of(Backend& backend, const ParameterView& parameter) {
+  std::vector<float> values(static_cast<std::size_t>(parameter.size()));
+  backend.copy_to_host(values.data(), parameter.value, values.size() * sizeof(float));
+  return to_double(values);
+}
+
+std::vector<double> leaky(std::vector<double> x) {
+  for (double& value : x) value = value > 0.0 ? value : 0.25 * value;
+  return x;
+}
+
+/// -mean((a - b)^2)
+double negative_distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum -= (a[i] - b[i]) * (a[i] - b[i]);
+  return sum / static_cast<double>(a.size());
+}
+
+constexpr std::int64_t rows = 6, width = 4;
+
+/// A chain in which one activation is read by three operations, a loss among them, and one parameter by two:
+/// h = leaky(P), g = h W^T + b, k = g W^T + b, L = 2 d(g, h) + 3 d(k, h), d the negative mean square
+/// distance.
+struct Chain {
+  explicit Chain(Backend& backend) : program(backend) {
+    const Tensor p = program.parameter("p", rows, width, given(1));
+    const Tensor w = program.parameter("w", width, width, given(2));
+    const Tensor b = program.parameter("b", 1, width, given(3));
+    h = leaky_relu(program, p, 0.25f);
+    const Tensor g = linear(program, h, w, b);
+    const Tensor k = linear(program, g, w, b);
+    l2_distance(program, "first", 2.0f, g, h);
+    l2_distance(program, "second", 3.0f, k, h);
+    output = k;
+    program.mark_output(k);
+    program.finish({}, 1, 1);
+  }
+
+  static double loss(const std::vector<double>& p, const std::vector<double>& w,
+                     const std::vector<double>& b) {
+    const auto layer = [&](const std::vector<double>& x) {
+      std::vector<double> y = naive_product(x, w, rows, width, width, false, true);
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += b[i % width];
+      return y;
+    };
+    const std::vector<double> hidden = leaky(p), g = layer(hidden), k = layer(g);
+    return 2.0 * negative_distance(g, hidden) + 3.0 * negative_distance(k, hidden);
+  }
+
+  Program program;
+  Tensor h, output;
+};
+
+}  // namespace
+
+TEST_CASE("a program sums the gradients of everything that reads a tensor") {
+  for_each_backend([](Backend& backend) {
+    Chain chain(backend);
+    const auto parameters = chain.program.parameters();
+    const auto p = values_of(backend, parameters[0]), w = values_of(backend, parameters[1]),
+               b = values_of(backend, parameters[2]);
+    chain.program.forward();
+    chain.program.backward();
+    CHECK(relative_error(chain.program.download_gradient("p"),
+                         central_differences([&](auto& v) { return Chain::loss(v, w, b); }, p)) < 1e-5);
+    CHECK(relative_error(chain.program.download_gradient("w"),
+                         central_differences([&](auto& v) { return Chain::loss(p, v, b); }, w)) < 1e-5);
+    CHECK(relative_error(chain.program.download_gradient("b"),
+                         central_differences([&](auto& v) { return Chain::loss(p, w, v); }, b)) < 1e-5);
+    chain.program.update();
+    const std::vector<float> losses = chain.program.download_losses();
+    CHECK(losses.back() == Approx(Chain::loss(p, w, b)).epsilon(1e-5));
+    CHECK(losses.back() == Approx(2.0f * losses[0] + 3.0f * losses[1]).epsilon(1e-6));
+    CHECK_THROWS_AS(chain.program.download_gradient("nobody"), Error);
+  });
+}
+
+TEST_CASE("a program's memory is shared by liveness, and what is represented equals the forward") {
+  for_each_backend([](Backend& backend) {
+    Chain chain(backend);
+    CHECK(chain.program.activation_bytes() < chain.program.unshared_activation_bytes());
+    chain.program.forward();
+    std::vector<float> forward(rows * width), represented(rows * width);
+    backend.copy_to_host(forward.data(), chain.program.value(chain.output).data,
+                         forward.size() * sizeof(float));
+    chain.program.represent();
+    backend.copy_to_host(represented.data(), chain.program.value(chain.output).data,
+                         represented.size() * sizeof(float));
+    CHECK(forward == represented);
+    const auto h = leaky(values_of(backend, chain.program.parameters()[0]));
+    CHECK(std::isfinite(represented[0]));
+    CHECK(h.size() == forward.size());
+  });
+}
+
+TEST_CASE("a gradient that is read only in part is zero elsewhere") {
+  for_each_backend([](Backend& backend) {
+    Program program(backend);
+    const Tensor p = program.parameter("p", rows, 2 * width, given(1));
+    const Tensor h = leaky_relu(program, p, 0.25f);
+    l2_distance(program, "distance", 1.0f, h.column_range(0, width).row_range(0, 3),
+                h.column_range(width, width).row_range(0, 3));
+    program.finish({}, 1, 1);
+    const auto start = values_of(backend, program.parameters()[0]);
+    const auto loss = [&](const std::vector<double>& v) {
+      const auto hidden = leaky(v);
+      std::vector<double> a, b;
+      for (std::int64_t i = 0; i < 3; ++i) {
+        for (std::int64_t j = 0; j < width; ++j) {
+          a.push_back(hidden[i * 2 * width + j]);
+          b.push_back(hidden[i * 2 * width + width + j]);
+        }
+      }
+      return negative_distance(a, b);
+    };
+    program.forward();
+    program.backward();
+    const std::vector<float> gradient = program.download_gradient("p");
+    CHECK(relative_error(gradient, central_differences(loss, start)) < 1e-5);
+    for (std::size_t i = 3 * 2 * width; i < gradient.size(); ++i) CHECK(gradient[i] == 0.0f);
+  });
+}
+
+TEST_CASE("a program refuses a tensor that is read whole and in part") {
+  for_each_backend([](Backend& backend) {
+    Program program(backend);
+    const Tensor p = program.parameter("p", rows, width, given(1));
+    const Tensor h = leaky_relu(program, p, 0.25f);
+    const Tensor g = leaky_relu(program, h, 0.25f);
+    l2_distance(program, "whole", 1.0f, g, h);
+    l2_distance(program, "part", 1.0f, g.row_range(0, 2), h.row_range(1, 2));
+    CHECK_THROWS_AS(program.finish({}, 1, 1), Error);
+  });
+}
+
+TEST_CASE("propagation equals the sum of powers of the graph, and the last power alone, with its gradient") {
+  // Two nodes that read each other, one that reads both: not symmetric.
+  const std::vector<std::int64_t> offsets{0, 1, 2, 4}, transposed_offsets{0, 2, 4, 4};
+  const std::vector<std::int32_t> columns{1, 0, 0, 1}, transposed_columns{1, 2, 0, 2};
+  const std::vector<float> graph_values{0.5f, 0.25f, 0.75f, -0.5f},
+      transposed_values{0.25f, 0.75f, 0.5f, -0.5f};
+  const std::vector<double> a{0, 0.5, 0, 0.25, 0, 0, 0.75, -0.5, 0};
+  for_each_backend([&](Backend& backend) {
+    const Buffer<std::int64_t> o = to_device(backend, offsets), to = to_device(backend, transposed_offsets);
+    const Buffer<std::int32_t> c = to_device(backend, columns), tc = to_device(backend, transposed_columns);
+    const Buffer<float> v = to_device(backend, graph_values), tv = to_device(backend, transposed_values);
+    const CsrView graph{{3, 3, o.data(), c.data()}, v.data()},
+        transposed{{3, 3, to.data(), tc.data()}, tv.data()};
+    for (const Layers layers : {Layers::all, Layers::last}) {
+      for (const std::int64_t count : {1, 2, 3, 4}) {
+        Program program(backend);
+        const Tensor p = program.parameter("p", 3, width, given(1)),
+                     q = program.parameter("q", 3, width, given(2));
+        const Tensor y = propagate(program, graph, transposed, p, count, layers);
+        program.keep(y);
+        l2_distance(program, "distance", 1.0f, y, q);
+        program.finish({}, 1, 1);
+        const auto start = values_of(backend, program.parameters()[0]);
+        const auto target = values_of(backend, program.parameters()[1]);
+        const auto naive = [&](const std::vector<double>& x) {
+          std::vector<double> sum = x, power = x;
+          for (std::int64_t layer = 1; layer <= count; ++layer) {
+            power = naive_product(a, power, 3, 3, width);
+            if (layers == Layers::last && layer < count) continue;
+            for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += power[i];
+          }
+          return sum;
+        };
+        program.forward();
+        program.backward();
+        std::vector<float> out(3 * width);
+        backend.copy_to_host(out.data(), program.value(y).data, out.size() * sizeof(float));
+        CHECK(relative_error(out, naive(start)) < 1e-6);
+        const auto loss = [&](const std::vector<double>& x) { return negative_distance(naive(x), target); };
+        CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
+      }
+    }
+  });
+}
