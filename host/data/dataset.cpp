@@ -28,7 +28,8 @@ Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& fi
   data.notices = std::move(interactions.notices);
 
   // Each part's own hash beside its modality's name: what lies where, and not only which bytes there are.
-  std::string parts = fmt::format("interactions {:016x}", hash_file(interactions.file));
+  data.interactions_fingerprint = fmt::format("{:016x}", hash_file(interactions.file));
+  std::string parts = "interactions " + data.interactions_fingerprint;
   for (const auto& [modality, name] :
        {std::pair("visual", &files.vision_feature_file), std::pair("textual", &files.text_feature_file)}) {
     if (!name->has_value()) continue;

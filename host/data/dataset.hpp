@@ -32,6 +32,8 @@ struct Dataset {
   std::vector<std::string> notices;
   /// 16 hexadecimal digits over the bytes of the interactions and of the feature files that were read.
   std::string fingerprint;
+  /// The same over the interactions alone: what evaluation and recommendation depend on.
+  std::string interactions_fingerprint;
 };
 
 struct DatasetFiles {

@@ -210,6 +210,11 @@ std::vector<std::int64_t> Safetensors::integers(const std::string& name) const {
   return values;
 }
 
+std::span<const char> Safetensors::float_bytes(const std::string& name) const {
+  const Entry& entry = find(name, "F32");
+  return std::span(bytes_).subspan(entry.begin, entry.end - entry.begin);
+}
+
 const Safetensors::Entry& Safetensors::find(const std::string& name, const std::string& dtype) const {
   const auto found = arrays_.find(name);
   if (found == arrays_.end()) throw Error(fmt::format("{}: has no array '{}'", file_.string(), name));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ class Safetensors {
   /// The numbers of an array. Throws Error where the array is missing or of another type.
   std::vector<float> floats(const std::string& name) const;
   std::vector<std::int64_t> integers(const std::string& name) const;
+  /// The bytes of an array of floats, where they lie in the file; for arrays too large to be copied idly.
+  std::span<const char> float_bytes(const std::string& name) const;
 
  private:
   struct Entry {

@@ -124,6 +124,8 @@ class Backend {
   virtual void fill_zero(void* destination, std::size_t bytes) = 0;
   /// Returns when everything asked for has been done.
   virtual void synchronize() = 0;
+  /// Whether the host may read this memory where it lies, after `synchronize`: then no copy is needed.
+  virtual bool host_readable() const { return false; }
 
   // ---- steps and sampling
   // ----------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class CpuBackend final : public Backend {
   void copy_to_host(void* host_destination, const void* source, std::size_t bytes) override;
   void fill_zero(void* destination, std::size_t bytes) override;
   void synchronize() override;
+  bool host_readable() const override { return true; }
   void advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size) override;
   void sample_batch(const SamplingView& sampling, std::uint64_t seed, const StepState* state,
                     const BatchView& batch) override;
