@@ -188,9 +188,8 @@ Json read_json_object(const std::filesystem::path& file, const std::string& sour
     return json;
   } catch (const Json::parse_error& error) {
     const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte, text.size()));
-    throw UsageError(
-        fmt::format("{}: is not JSON; line {} is the first that cannot be read", source,
-                    1 + std::count(text.begin(), end == text.begin() ? end : end - 1, '\n')));
+    throw UsageError(fmt::format("{}: is not JSON; line {} is the first that cannot be read", source,
+                                 1 + std::count(text.begin(), end == text.begin() ? end : end - 1, '\n')));
   } catch (const Json::exception&) {
     throw UsageError(fmt::format("{}: holds a number that is too large", source));
   }

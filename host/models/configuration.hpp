@@ -53,9 +53,9 @@ struct ConfigurationRequest {
 
 /// Resolves a request: the model's defaults, `config`, `--set`, then the options of their own. The model is
 /// the one named by `request`, else by `config`, else sea; an alias (SEAb) sets its keys where it is named.
-/// With `base` those values take the place of the defaults. Throws UsageError that names option, key and value.
-Configuration resolve_configuration(const ConfigurationRequest& request,
-                                    const Configuration* base = nullptr);
+/// With `base` those values take the place of the defaults. Throws UsageError that names option, key and
+/// value.
+Configuration resolve_configuration(const ConfigurationRequest& request, const Configuration* base = nullptr);
 
 /// Every key with its value, in the order of the model's list, "model" first.
 nlohmann::ordered_json to_json(const Configuration& configuration);

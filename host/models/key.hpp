@@ -9,8 +9,7 @@
 namespace sea {
 
 /// The value of a configuration key: nothing (null), a whole number, a number, a text, or whole numbers.
-using KeyValue =
-    std::variant<std::monostate, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+using KeyValue = std::variant<std::monostate, std::int64_t, double, std::string, std::vector<std::int64_t>>;
 
 enum class KeyKind { integer, number, choice, file, metric, cutoffs, device };
 
@@ -20,9 +19,9 @@ struct Key {
   std::string name;
   std::string meaning;  ///< one line
   KeyKind kind = KeyKind::integer;
-  KeyValue fallback;                 ///< its value where nobody sets it
-  std::string follows = {};          ///< where not empty: the key whose value is the fallback
-  double minimum = 0.0;              ///< integers and numbers: both ends are allowed
+  KeyValue fallback;         ///< its value where nobody sets it
+  std::string follows = {};  ///< where not empty: the key whose value is the fallback
+  double minimum = 0.0;      ///< integers and numbers: both ends are allowed
   double maximum = 0.0;
   std::vector<std::string> choices = {};  ///< choices: in lower case
 
@@ -35,16 +34,15 @@ struct Key {
 Key integer_key(std::string name, std::int64_t fallback, std::int64_t minimum, std::int64_t maximum,
                 std::string meaning);
 Key number_key(std::string name, double fallback, double minimum, double maximum, std::string meaning);
-Key choice_key(std::string name, std::string fallback, std::vector<std::string> choices,
-               std::string meaning);
+Key choice_key(std::string name, std::string fallback, std::vector<std::string> choices, std::string meaning);
 /// The name of a file in the data folder, or null.
 Key file_key(std::string name, std::string fallback, std::string meaning);
 
 /// "0.1", "[5, 10]", "null".
 std::string to_text(const KeyValue& value);
 
-/// The value that `text` means for `key`. `source` says where it comes from, for the message of the UsageError
-/// that is thrown where it is not allowed: "--set knn_k=0".
+/// The value that `text` means for `key`. `source` says where it comes from, for the message of the
+/// UsageError that is thrown where it is not allowed: "--set knn_k=0".
 KeyValue parse_value(const Key& key, std::string_view text, const std::string& source);
 
 /// The same for a value that has a type already; what it returns is in the key's own spelling ("Recall@20").

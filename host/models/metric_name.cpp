@@ -25,8 +25,8 @@ std::optional<MetricName> parse_metric(std::string_view text) {
     ++name.metric;
   const std::string_view cutoff = text.substr(at + 1);
   const auto [end, problem] = std::from_chars(cutoff.data(), cutoff.data() + cutoff.size(), name.cutoff);
-  if (name.metric == metric_titles.size() || problem != std::errc() ||
-      end != cutoff.data() + cutoff.size() || name.cutoff < 1)
+  if (name.metric == metric_titles.size() || problem != std::errc() || end != cutoff.data() + cutoff.size() ||
+      name.cutoff < 1)
     return {};
   return name;
 }

@@ -46,8 +46,8 @@ ModelChoice find_model(const std::string& name, const std::string& source) {
       names.push_back(preset.name);
     }
   }
-  throw UsageError(fmt::format("{}: there is no model '{}'; the models are {}", source, name,
-                               fmt::join(names, ", ")));
+  throw UsageError(
+      fmt::format("{}: there is no model '{}'; the models are {}", source, name, fmt::join(names, ", ")));
 }
 
 }  // namespace sea

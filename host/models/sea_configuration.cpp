@@ -22,8 +22,7 @@ SeaSettings settings_of(const Configuration& configuration, const Dataset& datas
   SeaSettings settings;
   settings.embedding_size = configuration.integer("embedding_size");
   // A batch holds no more than the epoch: memory is not taken for what never comes.
-  settings.train_batch_size =
-      std::min(configuration.integer("train_batch_size"), dataset.train.nonzeros());
+  settings.train_batch_size = std::min(configuration.integer("train_batch_size"), dataset.train.nonzeros());
   settings.learning_rate = static_cast<float>(configuration.number("learning_rate"));
   settings.seed = static_cast<std::uint64_t>(configuration.integer("seed"));
   settings.knn_k = configuration.integer("knn_k");
@@ -32,8 +31,7 @@ SeaSettings settings_of(const Configuration& configuration, const Dataset& datas
   settings.n_mm_layers = configuration.integer("n_mm_layers");
   settings.align = align_of(configuration.text("align"));
   settings.distance = distance_of(configuration.text("distance"));
-  settings.club_pairs =
-      configuration.text("club_pairs") == "paper" ? ClubPairs::paper : ClubPairs::authors;
+  settings.club_pairs = configuration.text("club_pairs") == "paper" ? ClubPairs::paper : ClubPairs::authors;
   settings.alpha = static_cast<float>(configuration.number("alpha"));
   settings.beta = static_cast<float>(configuration.number("beta"));
   settings.temperature = static_cast<float>(configuration.number("temperature"));
@@ -95,7 +93,8 @@ ModelDescription describe_sea() {
       file_key("vision_feature_file", "image_feat.npy", "visual features; null leaves the modality out"),
       file_key("text_feature_file", "text_feat.npy", "the other modality's features; null likewise"),
       integer_key("knn_k", 10, 1, 1'000'000, "neighbours of an item in a modality's item graph"),
-      number_key("mm_image_weight", 0.1, 0.0, 1.0, "weight of the visual item graph; the rest is the other's"),
+      number_key("mm_image_weight", 0.1, 0.0, 1.0,
+                 "weight of the visual item graph; the rest is the other's"),
       integer_key("n_ui_layers", 2, 1, 64, "propagations on the interaction graph"),
       integer_key("n_mm_layers", 1, 1, 64, "propagations on the item graph"),
       choice_key("align", "solosim", {"solosim", "infonce", "none"}, "loss that aligns the generic parts"),

@@ -1,0 +1,54 @@
+#include "training/evaluation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sea {
+
+Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,
+                     std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width)
+    : backend_(backend),
+      history_(history),
+      splits_(std::move(splits)),
+      cutoffs_(std::move(cutoffs)),
+      block_users_(std::min(block_users, history.rows)),
+      width_(width),
+      depth_(std::min(cutoffs_.back(), history.columns)),
+      ids_(backend, block_users_ * depth_),
+      scores_(backend, block_users_ * depth_),
+      workspace_(backend, static_cast<std::int64_t>(
+                              backend.topk_dot_workspace(block_users_, history.columns, width_, depth_))),
+      ranked_(static_cast<std::size_t>(block_users_ * depth_)) {}
+
+std::vector<Metrics> Evaluator::evaluate(ConstMatrixView users, ConstMatrixView items) {
+  std::vector<MetricSums> sums(splits_.size(), MetricSums(cutoffs_));
+  const auto held_out = [&](std::int64_t user) {
+    return std::any_of(splits_.begin(), splits_.end(),
+                       [&](const HostCsr* split) { return !split->row(user).empty(); });
+  };
+  for (std::int64_t first = 0; first < users.rows;) {
+    if (!held_out(first)) {
+      ++first;
+      continue;
+    }
+    const std::int64_t count = std::min(block_users_, users.rows - first);
+    const auto values = static_cast<std::size_t>(count * depth_);
+    backend_.topk_dot(users.row_range(first, count), items, depth_, history_.row_range(first, count),
+                      ids_.span().first(values), scores_.span().first(values),
+                      {workspace_.data(), workspace_.bytes()});
+    backend_.copy_to_host(ranked_.data(), ids_.data(), values * sizeof(std::int32_t));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const ConstIndexView ranked(ranked_.data() + i * depth_, static_cast<std::size_t>(depth_));
+      for (std::size_t s = 0; s < splits_.size(); ++s) {
+        const ConstIndexView relevant = splits_[s]->row(first + i);
+        if (!relevant.empty()) sums[s].add(ranked, relevant);
+      }
+    }
+    first += count;
+  }
+  std::vector<Metrics> results;
+  for (const MetricSums& sum : sums) results.push_back(sum.means());
+  return results;
+}
+
+}  // namespace sea

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/host_matrix.hpp"
+#include "sea/backend.hpp"
+#include "sea/buffer.hpp"
+#include "training/metrics.hpp"
+
+namespace sea {
+
+/// Full-sort evaluation: every user of a split is ranked over all items but those of their training history.
+/// All memory is taken when it is made: a block of users times the largest cut-off, and a tile.
+class Evaluator {
+ public:
+  /// `history` (users x items, ascending rows) is in device memory; `splits` (held-out items, users x items)
+  /// in the host's. Both, and the backend, must live as long. `width` is that of the representations.
+  Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,
+            std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width);
+
+  /// One result a split, from representations in device memory (users x width, items x width): one ranking
+  /// serves all of them. Users are summed in ascending order, so that no block size changes a bit.
+  std::vector<Metrics> evaluate(ConstMatrixView users, ConstMatrixView items);
+
+ private:
+  Backend& backend_;
+  CsrPatternView history_;
+  std::vector<const HostCsr*> splits_;
+  std::vector<std::int64_t> cutoffs_;
+  std::int64_t block_users_, width_, depth_;
+  Buffer<std::int32_t> ids_;
+  Buffer<float> scores_;
+  Buffer<std::byte> workspace_;
+  std::vector<std::int32_t> ranked_;
+};
+
+}  // namespace sea
