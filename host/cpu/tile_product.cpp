@@ -1,5 +1,9 @@
 #include "cpu/tile_product.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
 namespace sea::cpu {
 
 namespace {
@@ -103,6 +107,25 @@ void lane_rows(std::int64_t& i, std::int64_t m, std::int64_t n, std::int64_t k, 
   }
 }
 
+/// Adds in each lane the value `distance` lanes away: of `a` where the lane's number has that bit clear, of
+/// `b` where it is set.
+template <std::size_t distance, std::size_t... lane>
+Lanes fold_pair(Lanes a, Lanes b, std::index_sequence<lane...>) {
+  constexpr std::size_t second = simd_lanes;
+  return __builtin_shufflevector(a, b, ((lane & distance) != 0 ? lane + second : lane)...) +
+         __builtin_shufflevector(a, b,
+                                 ((lane & distance) != 0 ? lane - distance + second : lane + distance)...);
+}
+
+/// sums[0][i] = the sum of sums[i], for 2 * distance vectors of which each 2 * distance lanes hold a sum.
+template <std::size_t distance>
+void fold_vectors(Lanes* sums) {
+  for (std::size_t i = 0; i < distance; ++i) {
+    sums[i] = fold_pair<distance>(sums[i], sums[i + distance], std::make_index_sequence<simd_lanes>());
+  }
+  if constexpr (distance > 1) fold_vectors<distance / 2>(sums);
+}
+
 }  // namespace
 
 void tile_product(std::int64_t m, std::int64_t n, std::int64_t k, const Strided& a, const float* b,
@@ -121,11 +144,12 @@ void lane_product(std::int64_t m, std::int64_t n, std::int64_t k, const float* a
 }
 
 void fold_lanes(std::int64_t count, const float* sums, float* totals) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-    for (std::int64_t lane = 0; lane < simd_lanes; ++lane) total += sums[i * simd_lanes + lane];
-    totals[i] = total;
+  for (std::int64_t first = 0; first < count; first += simd_lanes) {
+    const std::int64_t part = std::min(simd_lanes, count - first);
+    Lanes group[simd_lanes] = {};
+    for (std::int64_t i = 0; i < part; ++i) group[i] = at(sums + (first + i) * simd_lanes);
+    fold_vectors<simd_lanes / 2>(group);
+    for (std::int64_t i = 0; i < part; ++i) totals[first + i] = group[0][i];
   }
 }
 
