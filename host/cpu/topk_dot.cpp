@@ -35,6 +35,7 @@ namespace {
 constexpr std::int64_t margin = 16;
 constexpr std::int64_t tile_keys = 512;
 constexpr std::int64_t norm_block = 256;
+
 /// A key with its score in double precision.
 struct Ranked {
   double score;

@@ -6,13 +6,15 @@
 
 namespace sea {
 
-/// A pseudorandom bijection of [0, size), computed per index without a sort: a Feistel network of 8 rounds on
-/// the smallest power of two that holds `size`, walked along its cycles until it lands inside. Under four
-/// rounds small sets are measurably not uniform. `size` is in [1, 2^31).
+/// A pseudorandom bijection of [0, size), computed per index without a sort: a Feistel network on the
+/// smallest power of two that holds `size`, walked along its cycles until it lands inside. 8 rounds, and 32
+/// up to size 128: on so few bits even ideal round functions need more than 16 before all orders are equally
+/// likely. `size` is in [1, 2^31).
 struct KeyedPermutation {
   std::uint32_t size = 1;
   int low_bits = 1;   ///< width of the lower half
   int high_bits = 1;  ///< width of the upper half
+  int rounds = 8;
   Philox4x32 keys[2] = {};
 
   SEA_HOST_DEVICE KeyedPermutation(std::uint64_t seed, RandomPurpose purpose, std::int64_t step,
@@ -22,6 +24,7 @@ struct KeyedPermutation {
     while (bits < 32 && (std::uint64_t{1} << bits) < size) ++bits;
     low_bits = bits / 2;
     high_bits = bits - low_bits;
+    if (bits < 8) rounds = 32;
     keys[0] = random_bits(seed, purpose, step, 0);
     keys[1] = random_bits(seed, purpose, step, 1);
   }
@@ -50,9 +53,11 @@ struct KeyedPermutation {
     const std::uint32_t high_mask = (1u << high_bits) - 1u;
     std::uint32_t low = index & low_mask;
     std::uint32_t high = index >> low_bits;
-    for (int round = 0; round < 8; round += 2) {
-      high ^= mix(low ^ keys[round / 4].word[round % 4]) & high_mask;
-      low ^= mix(high ^ keys[round / 4].word[round % 4 + 1]) & low_mask;
+    for (int round = 0; round < rounds; round += 2) {
+      const std::uint32_t* key = keys[round / 4 % 2].word + round % 4;
+      const std::uint32_t lap = static_cast<std::uint32_t>(round / 8) * 0x9E3779B9u;
+      high ^= mix(low ^ (key[0] + lap)) & high_mask;
+      low ^= mix(high ^ (key[1] + lap)) & low_mask;
     }
     return high << low_bits | low;
   }
