@@ -135,4 +135,18 @@ void write_npy(const fs::path& file, ConstMatrixView matrix) {
   });
 }
 
+void write_npy_rows(const fs::path& file, std::int64_t rows, std::int64_t columns,
+                    const std::function<void(std::int64_t, float*)>& fill) {
+  write_atomically(file, [&](std::ostream& out) {
+    const std::string header = header_bytes("<f4", {rows, columns});
+    out.write(header.data(), static_cast<std::streamsize>(header.size()));
+    std::vector<float> row(static_cast<std::size_t>(columns));
+    for (std::int64_t i = 0; i < rows && out; ++i) {
+      fill(i, row.data());
+      out.write(reinterpret_cast<const char*>(row.data()),
+                static_cast<std::streamsize>(row.size() * sizeof(float)));
+    }
+  });
+}
+
 }  // namespace sea

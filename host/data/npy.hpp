@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,11 @@ struct NpzArray {
 
 /// Writes `matrix` as float32 in C order, to a temporary file beside `file` that is flushed and renamed.
 void write_npy(const std::filesystem::path& file, ConstMatrixView matrix);
+
+/// Likewise, without holding the matrix: `fill(i, row)` is called for each row in order and writes its
+/// numbers.
+void write_npy_rows(const std::filesystem::path& file, std::int64_t rows, std::int64_t columns,
+                    const std::function<void(std::int64_t, float*)>& fill);
 
 /// Writes an uncompressed .npz archive, likewise.
 void write_npz(const std::filesystem::path& file, const std::vector<NpzArray>& arrays);
