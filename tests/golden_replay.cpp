@@ -321,7 +321,21 @@ class Replay {
     }
   }
 
-  void compare_metrics(sea::Model& model, const sea::Dataset& data);
+  void compare_metrics(sea::Model& model, const sea::Dataset& data) {
+    sea::Program& program = model.program;
+    program.represent();
+    const sea::ConstMatrixView users = program.value(model.users), items = program.value(model.items);
+    sea::Evaluator evaluator(backend_, model.sampling.view().history, {&data.valid, &data.test}, {5, 10}, 16,
+                             users.columns);
+    const std::vector<sea::Metrics> metrics = evaluator.evaluate(users, items);
+    const char* const splits[] = {"valid", "test"};
+    for (std::size_t s = 0; s < metrics.size(); ++s) {
+      for (const auto& [name, value] : manifest_["metrics_after_case_a"][splits[s]].items()) {
+        report_.add("metrics", fmt::format("{} {}", splits[s], name),
+                    std::abs(metrics[s].at(name) - value.get<double>()), 1e-9);
+      }
+    }
+  }
 
   fs::path folder_;
   sea::Backend& backend_;
