@@ -1,0 +1,90 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "commands.hpp"
+#include "data/atomic_file.hpp"
+#include "run_data.hpp"
+#include "sea/device_csr.hpp"
+#include "sea/error.hpp"
+#include "tables.hpp"
+#include "training/checkpoint.hpp"
+#include "training/device.hpp"
+#include "training/evaluation.hpp"
+#include "training/trainer.hpp"
+
+namespace sea {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct EvaluateOptions {
+  fs::path run;
+  std::string split = "test", checkpoint = "best", device = "auto", threads = "0";
+  std::optional<std::string> top_k;
+  std::optional<fs::path> data, output;
+};
+
+std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Configuration& configuration) {
+  if (!options.top_k) return metric_cutoffs(configuration);
+  Configuration asked = configuration;
+  asked.set_text("topk", *options.top_k, fmt::format("--top-k {}", *options.top_k));
+  return asked.cutoffs("topk");
+}
+
+void run_evaluate(const EvaluateOptions& options) {
+  const Device device = open_device(options.device, parse_option("--threads", options.threads, 0, 1024));
+  Backend& backend = *device.backend;
+  const RunData run = load_run(options.run, options.data);
+  const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);
+  const fs::path file =
+      options.checkpoint == "best" ? best_file(options.run) : checkpoint_file(options.run);
+  const Dataset& dataset = run.dataset;
+  const Representations representations =
+      read_representations(file, run.description.identity(), dataset.users, dataset.items);
+  const HostMatrix &users = representations.users, &items = representations.items;
+
+  const DeviceCsr history(backend, dataset.users, dataset.items, dataset.train.row_offsets,
+                          dataset.train.column_indices, {});
+  const Buffer<float> device_users = to_device(backend, users.values);
+  const Buffer<float> device_items = to_device(backend, items.values);
+  Evaluator evaluator(backend, history.pattern(), {options.split == "test" ? &dataset.test : &dataset.valid},
+                      cutoffs, run.description.configuration.integer("eval_batch_size"), users.columns);
+  const Metrics metrics = evaluator
+                              .evaluate(device_users.matrix(users.rows, users.columns),
+                                        device_items.matrix(items.rows, items.columns))
+                              .front();
+  if (options.output) {
+    nlohmann::ordered_json json;
+    json["run"] = fs::canonical(options.run).string();
+    json["checkpoint"] = options.checkpoint;
+    json["split"] = options.split;
+    json["users"] = metrics.users;
+    json["metrics"] = to_json(metrics);
+    write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
+  }
+  fmt::print("{}", metrics_table({{options.split, metrics}}));
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app) {
+  auto options = std::make_shared<EvaluateOptions>();
+  CLI::App* command = app.add_subcommand("evaluate", "metrics of a trained run");
+  command->add_option("RUN", options->run, "folder of the run")->required();
+  command->add_option("--split", options->split, "valid or test (default: test)")
+      ->transform(CLI::IsMember({"valid", "test"}, CLI::ignore_case));
+  command->add_option("--top-k", options->top_k, "cut-offs, as in 10,20 (default: those of the run)");
+  command->add_option("--checkpoint", options->checkpoint, "best or last (default: best)")
+      ->transform(CLI::IsMember({"best", "last"}, CLI::ignore_case));
+  command->add_option("--data", options->data, "folder of the data set, where it has moved");
+  command->add_option("--output", options->output, "JSON file to write as well");
+  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
+  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
+  command->callback([options] { run_evaluate(*options); });
+}
+
+}  // namespace sea

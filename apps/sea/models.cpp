@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "commands.hpp"
+#include "models/registry.hpp"
+
+namespace sea {
+
+namespace {
+
+void print_models() {
+  for (const ModelDescription& model : models()) {
+    fmt::print("{}: {}\n", model.name, model.summary);
+    for (const Preset& preset : model.presets) {
+      std::string values;
+      for (const auto& [key, value] : preset.values)
+        values += fmt::format("{}{}={}", values.empty() ? "" : ", ", key, to_text(value));
+      fmt::print("  {}: {} with {}\n", preset.name, model.name, values);
+    }
+    std::size_t name_width = 0, default_width = 0;
+    for (const Key& key : model.keys) {
+      name_width = std::max(name_width, key.name.size());
+      default_width = std::max(default_width, key.fallback_text().size());
+    }
+    fmt::print("  {:<{}}  {:<{}}  meaning; what it may be\n", "key", name_width, "default", default_width);
+    for (const Key& key : model.keys) {
+      fmt::print("  {:<{}}  {:<{}}  {}; {}\n", key.name, name_width, key.fallback_text(), default_width,
+                 key.meaning, key.allowed());
+    }
+  }
+}
+
+}  // namespace
+
+void add_models(CLI::App& app) {
+  app.add_subcommand("models", "the models and their configuration keys")->callback(print_models);
+}
+
+}  // namespace sea

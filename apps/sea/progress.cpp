@@ -1,0 +1,91 @@
+#include "progress.hpp"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace sea {
+
+namespace {
+
+std::string loss_text(const LossMeans& losses) {
+  std::string text;
+  for (const auto& [name, mean] : losses)
+    text += fmt::format("{}{} {:.4f}", text.empty() ? "" : "  ", name == "total" ? "loss" : name, mean);
+  return text;
+}
+
+std::string rate_text(double samples_per_second) {
+  return samples_per_second < 1e4 ? fmt::format("{:.0f} samples/s", samples_per_second)
+                                  : fmt::format("{:.1f}k samples/s", samples_per_second / 1e3);
+}
+
+int terminal_columns() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  if (seconds < 60.0) return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<std::int64_t>(seconds);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+ProgressDisplay::ProgressDisplay(bool quiet, std::int64_t epochs, std::string metric)
+    : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), epochs_(epochs), metric_(std::move(metric)) {}
+
+ProgressDisplay::~ProgressDisplay() {
+  if (open_line_) std::fputc('\n', stderr);
+}
+
+void ProgressDisplay::rewrite(const std::string& line) {
+  // A line that wraps cannot be rewritten.
+  const auto width = static_cast<std::size_t>(std::max(terminal_columns() - 1, 20));
+  fmt::print(stderr, "\r{}\033[K", line.substr(0, width));
+  std::fflush(stderr);
+  open_line_ = true;
+}
+
+void ProgressDisplay::finish_line(const std::string& line) {
+  if (open_line_) std::fputs("\r\033[K", stderr);
+  open_line_ = false;
+  fmt::print(stderr, "{}\n", line);
+}
+
+void ProgressDisplay::show_stage(const std::string& what) {
+  if (quiet_) return;
+  if (terminal_) {
+    rewrite(what + " ...");
+  } else {
+    finish_line(what);
+  }
+}
+
+void ProgressDisplay::show(const EpochProgress& progress) {
+  if (quiet_ || !terminal_) return;
+  constexpr int width = 20;
+  const int filled = static_cast<int>(progress.step * width / std::max<std::int64_t>(progress.steps, 1));
+  rewrite(fmt::format("epoch {} [{}{}] {}/{}  {} left  {}  {}", progress.epoch, std::string(filled, '#'),
+                      std::string(width - filled, '.'), progress.step, progress.steps,
+                      duration_text(progress.seconds_left), rate_text(progress.samples_per_second),
+                      loss_text(progress.losses)));
+}
+
+void ProgressDisplay::show(const EpochRecord& record) {
+  if (quiet_) return;
+  std::string line = fmt::format("epoch {}  {}  {}  {}", record.epoch, loss_text(record.losses),
+                                 duration_text(record.train_seconds), rate_text(record.samples_per_second));
+  if (record.valid) {
+    line += fmt::format("  valid {} {:.4f}{}", metric_, record.valid->at(metric_), record.best ? " *" : "");
+  }
+  finish_line(line);
+}
+
+}  // namespace sea

@@ -1,0 +1,25 @@
+#include "run_data.hpp"
+
+#include <fmt/format.h>
+
+#include "sea/error.hpp"
+
+namespace sea {
+
+RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data) {
+  RunDescription description = read_run(run);
+  const std::filesystem::path folder = data.value_or(description.data);
+  std::error_code ignored;
+  if (!data && !std::filesystem::exists(folder, ignored)) {
+    throw Error(fmt::format("{}: the data of the run is not there any more; name its folder by --data",
+                            folder.string()));
+  }
+  Dataset dataset = load_dataset(folder, DatasetFiles{std::nullopt, std::nullopt});
+  if (dataset.interactions_fingerprint != description.interactions_fingerprint) {
+    throw Error(fmt::format("{}: its interactions are not those that {} was trained on", folder.string(),
+                            run.string()));
+  }
+  return {std::move(description), std::move(dataset)};
+}
+
+}  // namespace sea

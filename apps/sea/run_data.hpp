@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "data/dataset.hpp"
+#include "training/run_folder.hpp"
+
+namespace sea {
+
+/// A trained run and the interactions it was trained on; features are not read.
+struct RunData {
+  RunDescription description;
+  Dataset dataset;
+};
+
+/// `data` takes the place of the folder that config.json names. Throws Error where the interactions are not
+/// those of the run.
+RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data);
+
+}  // namespace sea

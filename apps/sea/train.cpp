@@ -1,0 +1,262 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "data/dataset.hpp"
+#include "models/registry.hpp"
+#include "progress.hpp"
+#include "sea/error.hpp"
+#include "tables.hpp"
+#include "training/device.hpp"
+#include "training/run_folder.hpp"
+#include "training/signals.hpp"
+#include "training/trainer.hpp"
+
+namespace sea {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+struct TrainOptions {
+  fs::path data;
+  ConfigurationRequest request;
+  std::optional<fs::path> output;
+  bool resume = false, quiet = false;
+};
+
+/// The metrics that a finished run ends with.
+struct Finished {
+  Metrics valid, test;
+};
+
+class SeedTraining {
+ public:
+  SeedTraining(const TrainOptions& options, const ConfigurationRequest& request, fs::path run,
+               SignalGuard& signals)
+      : options_(options), request_(request), run_(std::move(run)), signals_(signals) {}
+
+  /// Throws ExitCode where a signal ended it.
+  Finished operator()();
+
+ private:
+  void notice(const std::string& text) const {
+    if (!options_.quiet) print_notice(text);
+  }
+  Configuration resume_configuration();
+  std::optional<Finished> finished_before(const Configuration& configuration) const;
+  Finished train(const Configuration& configuration);
+  nlohmann::ordered_json result_json(const TrainingResult& result, const RunDescription& description,
+                                     const Device& device) const;
+
+  const TrainOptions& options_;
+  const ConfigurationRequest& request_;
+  fs::path run_;
+  SignalGuard& signals_;
+  Clock::time_point start_ = Clock::now();
+  double seconds_before_ = 0.0;
+  std::unique_ptr<RunFolder> folder_;
+  std::optional<std::string> fingerprint_;  ///< of the run that is gone on with
+};
+
+/// The configuration of a run that is gone on with: what may change has changed, anything else is refused.
+Configuration SeedTraining::resume_configuration() {
+  const RunDescription before = read_run(run_);
+  fingerprint_ = before.fingerprint;
+  const Configuration now = resolve_configuration(request_, &before.configuration);
+  for (const Key& key : now.model().keys) {
+    if (key.name == "epochs" || key.name == "device" || key.name == "threads") continue;
+    const KeyValue old_value = before.configuration.value(key.name), new_value = now.value(key.name);
+    if (old_value == new_value) continue;
+    throw UsageError(
+        fmt::format("--resume: {} was {} in {} and would be {}; only epochs, device and threads may change",
+                    key.name, to_text(old_value), run_.string(), to_text(new_value)));
+  }
+  return now;
+}
+
+std::optional<Finished> SeedTraining::finished_before(const Configuration& configuration) const {
+  const std::optional<nlohmann::ordered_json> result = folder_->result();
+  if (!result) return {};
+  try {
+    const bool early = result->at("stopped_by") == "early_stopping";
+    if (!early && result->at("epochs_run") < configuration.integer("epochs")) return {};
+    return Finished{metrics_of(result->at("valid")), metrics_of(result->at("test"))};
+  } catch (const nlohmann::ordered_json::exception&) {
+    throw Error(fmt::format("{}: is damaged; it is not the result of a run", (run_ / "result.json").string()));
+  }
+}
+
+Finished SeedTraining::operator()() {
+  if (!fs::exists(run_)) {
+    if (options_.resume) notice(fmt::format("{}: is not there yet; the run starts now", run_.string()));
+    return train(resolve_configuration(request_));
+  }
+  if (!options_.resume) {
+    throw Error(
+        fmt::format("{}: is there already; go on with it by --resume, or name another --output", run_.string()));
+  }
+  folder_ = std::make_unique<RunFolder>(run_);
+  const Configuration configuration =
+      folder_->has_description() ? resume_configuration() : resolve_configuration(request_);
+  if (const std::optional<Finished> finished = finished_before(configuration)) {
+    notice(fmt::format("{}: is finished; nothing is left to train", run_.string()));
+    return *finished;
+  }
+  return train(configuration);
+}
+
+nlohmann::ordered_json SeedTraining::result_json(const TrainingResult& result,
+                                                 const RunDescription& description,
+                                                 const Device& device) const {
+  nlohmann::ordered_json json;
+  json["best_epoch"] = result.best_epoch;
+  json["epochs_run"] = result.epochs_run;
+  json["stopped_by"] = result.stopped_by == StoppedBy::early_stopping ? "early_stopping" : "epochs";
+  json["valid"] = to_json(result.valid);
+  json["test"] = to_json(result.test);
+  json["total_seconds"] = seconds_before_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  json["seed"] = description.configuration.integer("seed");
+  json["device"] = device.name;
+  json["threads"] = device.threads;
+  json["version"] = SEA_VERSION;
+  json["config"] = to_json(description);
+  return json;
+}
+
+Finished SeedTraining::train(const Configuration& configuration) {
+  const ModelDescription& kind = configuration.model();
+  const Device device = open_device(configuration.text("device"), configuration.integer("threads"));
+  ProgressDisplay display(options_.quiet, configuration.integer("epochs"),
+                          parse_metric(configuration.text("valid_metric"))->key());
+  Dataset dataset = load_dataset(options_.data, kind.files(configuration));
+  for (const std::string& text : dataset.notices) notice(text);
+  if (fingerprint_ && *fingerprint_ != dataset.fingerprint) {
+    throw Error(fmt::format("--resume: {} is not the data that {} was trained on", options_.data.string(),
+                            run_.string()));
+  }
+  const RunDescription description{configuration, fs::canonical(options_.data), dataset.fingerprint,
+                                   dataset.interactions_fingerprint};
+
+  const std::unique_ptr<Model> model =
+      kind.build(*device.backend, dataset, configuration,
+                 [&](const std::string& what) { display.show_stage(what); });
+  if (model->sampling.dropped_pairs() > 0) {
+    notice(fmt::format("{} training pairs have no negative: their users have every training item",
+                       model->sampling.dropped_pairs()));
+  }
+  if (configuration.integer("train_batch_size") > model->sampling.pairs()) {
+    notice(fmt::format("train_batch_size is {}, more than the {} training pairs: an epoch is one step",
+                       configuration.integer("train_batch_size"), model->sampling.pairs()));
+  }
+
+  signals_.defer();
+  const bool goes_on = folder_ != nullptr;
+  if (!goes_on) folder_ = std::make_unique<RunFolder>(run_, description);
+  Trainer trainer(*model, dataset, configuration, *folder_);
+  if (goes_on) {
+    folder_->describe(description);
+    folder_->remove_result();
+    seconds_before_ = trainer.restore();
+  }
+  TrainingCallbacks callbacks;
+  callbacks.on_progress = [&](const EpochProgress& progress) { display.show(progress); };
+  callbacks.on_epoch = [&](const EpochRecord& record) { display.show(record); };
+  callbacks.stop_requested = [] { return SignalGuard::received() != 0; };
+  const TrainingResult result = trainer.run(callbacks);
+  if (result.stopped_by == StoppedBy::request) {
+    notice(fmt::format("stopped; go on with --resume --output {}", run_.string()));
+    throw ExitCode{128 + SignalGuard::received()};
+  }
+  folder_->write_result(result_json(result, description, device));
+  return {result.valid, result.test};
+}
+
+std::vector<std::string> split_seeds(const std::string& text) {
+  std::vector<std::string> seeds;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t comma = text.find(',', begin);
+    seeds.push_back(text.substr(begin, comma - begin));
+    if (comma == std::string::npos) return seeds;
+    begin = comma + 1;
+  }
+}
+
+/// The folder's own name, of which runs are named.
+std::string data_name(const fs::path& data) {
+  std::error_code ignored;
+  fs::path folder = fs::weakly_canonical(data, ignored);
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return folder.filename().string();
+}
+
+void run_train(const TrainOptions& options) {
+  SignalGuard signals;
+  std::vector<ConfigurationRequest> requests;
+  if (options.request.seed) {
+    for (const std::string& seed : split_seeds(*options.request.seed)) {
+      requests.push_back(options.request);
+      requests.back().seed = seed;
+    }
+  } else {
+    requests.push_back(options.request);
+  }
+  std::vector<Metrics> valid, test;
+  std::vector<fs::path> runs;
+  for (const ConfigurationRequest& request : requests) {
+    const Configuration asked = resolve_configuration(request);
+    const std::string seed = std::to_string(asked.integer("seed"));
+    fs::path run = options.output ? *options.output
+                                  : fs::path("runs") / fmt::format("{}-{}-{}", data_name(options.data),
+                                                                   asked.model().name, seed);
+    if (options.output && requests.size() > 1) run /= seed;
+    if (std::find(runs.begin(), runs.end(), run) != runs.end())
+      throw UsageError(fmt::format("--seed {}: {} stands twice", *options.request.seed, seed));
+    runs.push_back(run);
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (requests.size() > 1 && !options.quiet) fmt::print(stderr, "seed {}\n", *requests[i].seed);
+    const Finished finished = SeedTraining(options, requests[i], runs[i], signals)();
+    valid.push_back(finished.valid);
+    test.push_back(finished.test);
+    fmt::print("{}\n{}", runs[i].string(), metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
+    std::fflush(stdout);
+    if (SignalGuard::received() != 0) throw ExitCode{128 + SignalGuard::received()};
+  }
+  if (requests.size() > 1)
+    fmt::print("mean and standard deviation of {} seeds\n{}", requests.size(),
+               mean_table({{"valid", valid}, {"test", test}}));
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App* command = app.add_subcommand("train", "train a model");
+  command->add_option("DATA", options->data, "folder of the data set")->required();
+  command->add_option("--model", options->request.model, "see sea models (default: sea)");
+  command->add_option("--config", options->request.config, "JSON file of configuration keys, comments allowed");
+  command
+      ->add_option("--set", options->request.assignments, "key=value, as often as there are keys to set")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all();
+  command->add_option("--device", options->request.device, "auto, cpu, cuda or cuda:N");
+  command->add_option("--threads", options->request.threads, "of the processor; 0 takes all");
+  command->add_option("--output", options->output, "folder of the run (default: runs/DATA-MODEL-SEED)");
+  command->add_option("--seed", options->request.seed, "one seed, or several: 999,1000");
+  command->add_option("--epochs", options->request.epochs, "at most so many passes over the data");
+  command->add_flag("--resume", options->resume, "go on with a run that was interrupted");
+  command->add_flag("--quiet", options->quiet, "no progress, no notices");
+  command->callback([options] { run_train(*options); });
+}
+
+}  // namespace sea

@@ -1,0 +1,253 @@
+#include "training/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "data/safetensors.hpp"
+#include "sea/error.hpp"
+
+namespace sea {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* checkpoint_format = "sea-checkpoint-1";
+constexpr const char* best_format = "sea-best-1";
+/// More than a header takes, for the estimate of a file's size.
+constexpr std::int64_t header_allowance = 1 << 16;
+
+struct Part {
+  const char* prefix;
+  float* ParameterView::*array;
+};
+constexpr Part parts[] = {{"parameters/", &ParameterView::value},
+                          {"first_moments/", &ParameterView::first_moment},
+                          {"second_moments/", &ParameterView::second_moment}};
+
+HostMatrix to_host(Backend& backend, ConstMatrixView view) {
+  HostMatrix matrix(view.rows, view.columns);
+  for (std::int64_t row = 0; row < view.rows; ++row) {
+    backend.copy_to_host(matrix.view().row(row), view.row(row),
+                         static_cast<std::size_t>(view.columns) * sizeof(float));
+  }
+  return matrix;
+}
+
+/// Arrays of device memory on their way to a file: pointers to them where the host can read them, else copies.
+class OutgoingArrays {
+ public:
+  explicit OutgoingArrays(Backend& backend) : backend_(backend) { backend.synchronize(); }
+
+  void add(const std::string& name, ConstMatrixView view) {
+    const float* data = view.data;
+    if (!backend_.host_readable() || !view.contiguous()) {
+      copies_.push_back(to_host(backend_, view));
+      data = copies_.back().values.data();
+    }
+    arrays_.push_back({name, "F32", {view.rows, view.columns}, data});
+  }
+  void add_host(const std::string& name, const HostMatrix& matrix) {
+    arrays_.push_back({name, "F32", {matrix.rows, matrix.columns}, matrix.values.data()});
+  }
+  void add_host(const std::string& name, const ParameterView& like, const std::vector<float>& values) {
+    arrays_.push_back({name, "F32", {like.rows, like.columns}, values.data()});
+  }
+  const std::vector<SafetensorsArray>& arrays() const { return arrays_; }
+
+ private:
+  Backend& backend_;
+  std::vector<SafetensorsArray> arrays_;
+  std::deque<HostMatrix> copies_;
+};
+
+std::int64_t parameter_bytes(const Model& model) {
+  std::int64_t count = 0;
+  for (const ParameterView& parameter : model.program.parameters()) count += parameter.size();
+  return count * static_cast<std::int64_t>(sizeof(float));
+}
+
+std::int64_t representation_bytes(const Model& model) {
+  return (model.users.rows * model.users.columns + model.items.rows * model.items.columns) *
+         static_cast<std::int64_t>(sizeof(float));
+}
+
+Json to_json(const TrainingState& state, const Program& program) {
+  const StepState step = program.download_state();
+  Json json;
+  json["epochs"] = state.epochs;
+  json["step"] = step.step;
+  json["epoch"] = step.epoch;
+  json["first"] = step.first;
+  json["count"] = step.count;
+  json["loss_sums"] = program.download_loss_sums();
+  if (state.stopping.best_value()) {
+    json["best"] = {{"epoch", state.stopping.best_epoch()},
+                    {"value", *state.stopping.best_value()},
+                    {"without_gain", state.stopping.without_gain()},
+                    {"valid", to_json(state.best_valid)},
+                    {"test", to_json(state.best_test)}};
+  }
+  return json;
+}
+
+[[noreturn]] void foreign(const fs::path& file, const std::string& why) {
+  throw Error(fmt::format("{}: was not written by this run: {}", file.string(), why));
+}
+
+void check_origin(const Safetensors& file, const fs::path& path, const std::string& identity) {
+  const auto& metadata = file.metadata();
+  const auto format = metadata.find("format"), run = metadata.find("run");
+  if (format == metadata.end() || (format->second != checkpoint_format && format->second != best_format))
+    foreign(path, "it is no checkpoint of this program");
+  if (run == metadata.end() || run->second != identity)
+    foreign(path, "its configuration or its data is another");
+}
+
+void check_shape(const Safetensors& file, const fs::path& path, const std::string& name, std::int64_t rows,
+                 std::int64_t columns) {
+  if (!file.contains(name)) foreign(path, fmt::format("it has no array '{}'", name));
+  if (file.shape(name) != std::vector<std::int64_t>{rows, columns})
+    foreign(path, fmt::format("its array '{}' is not {} x {}", name, rows, columns));
+}
+
+HostMatrix read_matrix(const Safetensors& file, const fs::path& path, const std::string& name,
+                       std::int64_t rows, std::int64_t columns) {
+  check_shape(file, path, name, rows, columns);
+  HostMatrix matrix;
+  matrix.rows = rows;
+  matrix.columns = columns;
+  matrix.values = file.floats(name);
+  return matrix;
+}
+
+void restore_state(const std::string& text, const fs::path& file, Program& program, TrainingState& state) {
+  const Json json = Json::parse(text, nullptr, false);
+  try {
+    const StepState step{json.at("step"), json.at("epoch"), json.at("first"), json.at("count")};
+    const auto sums = json.at("loss_sums").get<std::vector<double>>();
+    if (step.step < 0 || step.epoch < 0 || step.first < 0 || step.count < 1 ||
+        sums.size() != program.loss_names().size())
+      foreign(file, "its state is impossible");
+    program.upload_state(step);
+    program.upload_loss_sums(sums);
+    state.epochs = json.at("epochs");
+    if (json.contains("best")) {
+      const Json& best = json.at("best");
+      state.stopping.restore(best.at("epoch"), best.at("value"), best.at("without_gain"));
+      state.best_valid = metrics_of(best.at("valid"));
+      state.best_test = metrics_of(best.at("test"));
+    }
+  } catch (const Json::exception&) {
+    foreign(file, "its state cannot be read");
+  }
+}
+
+}  // namespace
+
+void BestModel::take(const Model& model) {
+  Backend& backend = model.program.backend();
+  const std::vector<ParameterView> views = model.program.parameters();
+  parameters.resize(views.size());
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    parameters[i].resize(static_cast<std::size_t>(views[i].size()));
+    backend.copy_to_host(parameters[i].data(), views[i].value, parameters[i].size() * sizeof(float));
+  }
+  users = to_host(backend, model.program.value(model.users));
+  items = to_host(backend, model.program.value(model.items));
+}
+
+std::int64_t checkpoint_bytes(const Model& model) {
+  return 4 * parameter_bytes(model) + 2 * representation_bytes(model) + header_allowance;
+}
+
+std::int64_t best_bytes(const Model& model) {
+  return parameter_bytes(model) + representation_bytes(model) + header_allowance;
+}
+
+void write_checkpoint(const fs::path& file, const std::string& identity, Model& model,
+                      const TrainingState& state, const BestModel& best) {
+  Program& program = model.program;
+  program.represent();
+  OutgoingArrays outgoing(program.backend());
+  const std::vector<ParameterView> views = program.parameters();
+  for (const Part& part : parts) {
+    for (const ParameterView& view : views)
+      outgoing.add(part.prefix + view.name, {view.*part.array, view.rows, view.columns});
+  }
+  outgoing.add("user_embeddings", program.value(model.users));
+  outgoing.add("item_embeddings", program.value(model.items));
+  if (!best.empty()) {
+    for (std::size_t i = 0; i < views.size(); ++i)
+      outgoing.add_host("best/parameters/" + views[i].name, views[i], best.parameters[i]);
+    outgoing.add_host("best/user_embeddings", best.users);
+    outgoing.add_host("best/item_embeddings", best.items);
+  }
+  write_safetensors(
+      file, outgoing.arrays(),
+      {{"format", checkpoint_format}, {"run", identity}, {"state", to_json(state, program).dump()}});
+}
+
+void read_checkpoint(const fs::path& path, const std::string& identity, Model& model, TrainingState& state,
+                     BestModel& best) {
+  const Safetensors file = Safetensors::read(path);
+  check_origin(file, path, identity);
+  if (file.metadata().at("format") != checkpoint_format || file.metadata().count("state") == 0)
+    foreign(path, "it holds no state to go on from");
+  Program& program = model.program;
+  const std::vector<ParameterView> views = program.parameters();
+  for (const Part& part : parts) {
+    for (const ParameterView& view : views) {
+      const std::string name = part.prefix + view.name;
+      check_shape(file, path, name, view.rows, view.columns);
+      const std::span<const char> bytes = file.float_bytes(name);
+      program.backend().copy_to_device(view.*part.array, bytes.data(), bytes.size());
+    }
+  }
+  restore_state(file.metadata().at("state"), path, program, state);
+  if (!state.stopping.best_value()) return;
+  best.parameters.clear();
+  for (const ParameterView& view : views) {
+    const std::string name = "best/parameters/" + view.name;
+    check_shape(file, path, name, view.rows, view.columns);
+    best.parameters.push_back(file.floats(name));
+  }
+  best.users = read_matrix(file, path, "best/user_embeddings", model.users.rows, model.users.columns);
+  best.items = read_matrix(file, path, "best/item_embeddings", model.items.rows, model.items.columns);
+}
+
+void write_best(const fs::path& file, const std::string& identity, const Model& model,
+                const TrainingState& state, const BestModel& best) {
+  OutgoingArrays outgoing(model.program.backend());
+  const std::vector<ParameterView> views = model.program.parameters();
+  for (std::size_t i = 0; i < views.size(); ++i)
+    outgoing.add_host(views[i].name, views[i], best.parameters[i]);
+  outgoing.add_host("user_embeddings", best.users);
+  outgoing.add_host("item_embeddings", best.items);
+  write_safetensors(file, outgoing.arrays(),
+                    {{"format", best_format},
+                     {"run", identity},
+                     {"epoch", std::to_string(state.stopping.best_epoch())}});
+}
+
+Representations read_representations(const fs::path& path, const std::string& identity, std::int64_t users,
+                                     std::int64_t items) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) {
+    throw Error(fmt::format("{}: is not there yet; the run has not been trained that far", path.string()));
+  }
+  const Safetensors file = Safetensors::read(path);
+  check_origin(file, path, identity);
+  if (!file.contains("user_embeddings") || file.shape("user_embeddings").size() != 2)
+    foreign(path, "it has no representations");
+  const std::int64_t width = file.shape("user_embeddings")[1];
+  return {read_matrix(file, path, "user_embeddings", users, width),
+          read_matrix(file, path, "item_embeddings", items, width)};
+}
+
+}  // namespace sea

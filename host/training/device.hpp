@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "sea/backend.hpp"
+
+namespace sea {
+
+struct Device {
+  std::unique_ptr<Backend> backend;
+  std::string name;  ///< "cpu"
+  int threads = 0;   ///< of the processor
+};
+
+/// The device that `name` (auto, cpu, cuda, cuda:N) asks for, with `threads` threads, 0 for all. Throws Error
+/// where this build or machine has none such.
+Device open_device(const std::string& name, std::int64_t threads);
+
+}  // namespace sea

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "models/configuration.hpp"
+
+namespace sea {
+
+/// What config.json of a run says.
+struct RunDescription {
+  Configuration configuration;
+  std::filesystem::path data;  ///< absolute
+  std::string fingerprint, interactions_fingerprint;
+
+  /// 16 hexadecimal digits over everything that the result depends on: what a checkpoint must agree with.
+  std::string identity() const;
+};
+
+nlohmann::ordered_json to_json(const RunDescription& description);
+
+/// Throws Error where `run` is no run, or its config.json is damaged.
+RunDescription read_run(const std::filesystem::path& run);
+
+/// A run's folder while it is trained: only one process at a time holds it. Files: config.json, metrics.jsonl,
+/// checkpoint.safetensors, best.safetensors, result.json, and `lock`.
+class RunFolder {
+ public:
+  /// Makes the folder and writes config.json. Throws Error that names --resume where `path` is there. What was
+  /// made is removed again with this object, unless `keep` was called: a training that fails before it has
+  /// anything to show leaves nothing behind.
+  RunFolder(const std::filesystem::path& path, const RunDescription& description);
+  /// Takes up a run that is there, or an empty folder. Throws Error where another process holds it, and where
+  /// the folder is none of a run.
+  explicit RunFolder(const std::filesystem::path& path);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  void keep() { keep_ = true; }
+  /// The id of the run's description, see RunDescription::identity.
+  const std::string& identity() const { return identity_; }
+  /// Whether config.json is there: it is not where the folder was empty.
+  bool has_description() const;
+  /// Writes config.json where it is missing or says something else.
+  void describe(const RunDescription& description);
+
+  /// Throws Error where the folder's file system has less than `bytes` left.
+  void require_space(std::int64_t bytes) const;
+
+  /// Adds a line to metrics.jsonl: whole, or not at all.
+  void append_metrics(const nlohmann::ordered_json& line);
+  /// Brings metrics.jsonl to the disk.
+  void flush_metrics() const;
+  /// Cuts metrics.jsonl after its first `epochs` lines; returns the seconds they tell of. Throws Error where
+  /// they are not there.
+  double cut_metrics(std::int64_t epochs);
+
+  std::optional<nlohmann::ordered_json> result() const;
+  void write_result(const nlohmann::ordered_json& result);
+  void remove_result();
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path checkpoint_file() const;
+  std::filesystem::path best_file() const;
+
+ private:
+  void lock();
+  void remove_made() noexcept;
+
+  std::filesystem::path path_;
+  std::filesystem::path first_made_;  ///< the topmost folder that was made, empty for a run taken up
+  std::string identity_;
+  int lock_ = -1;
+  bool keep_ = true;
+};
+
+/// `run`/checkpoint.safetensors and `run`/best.safetensors.
+std::filesystem::path checkpoint_file(const std::filesystem::path& run);
+std::filesystem::path best_file(const std::filesystem::path& run);
+
+}  // namespace sea
