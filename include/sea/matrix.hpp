@@ -4,6 +4,8 @@
 #include <span>
 #include <type_traits>
 
+#include "sea/host_device.hpp"
+
 namespace sea {
 
 /// A row-major matrix in somebody else's memory, host or device: element (i, j) is
@@ -17,32 +19,35 @@ struct BasicMatrixView {
   std::int64_t leading_dimension = 0;
 
   BasicMatrixView() = default;
-  BasicMatrixView(T* data_, std::int64_t rows_, std::int64_t columns_)
+  SEA_HOST_DEVICE BasicMatrixView(T* data_, std::int64_t rows_, std::int64_t columns_)
       : BasicMatrixView(data_, rows_, columns_, columns_) {}
-  BasicMatrixView(T* data_, std::int64_t rows_, std::int64_t columns_, std::int64_t leading_dimension_)
+  SEA_HOST_DEVICE BasicMatrixView(T* data_, std::int64_t rows_, std::int64_t columns_,
+                                  std::int64_t leading_dimension_)
       : data(data_), rows(rows_), columns(columns_), leading_dimension(leading_dimension_) {}
 
   /// A view that may be written converts to one that may only be read.
   template <class U>
-  requires(std::is_const_v<T>&& std::is_same_v<U, std::remove_const_t<T>>)
+  requires(std::is_const_v<T>&& std::is_same_v<U, std::remove_const_t<T>>) SEA_HOST_DEVICE
       BasicMatrixView(const BasicMatrixView<U>& other)
       : BasicMatrixView(other.data, other.rows, other.columns, other.leading_dimension) {}
 
-  T* row(std::int64_t i) const { return data + i * leading_dimension; }
-  T& operator()(std::int64_t i, std::int64_t j) const { return data[i * leading_dimension + j]; }
+  SEA_HOST_DEVICE T* row(std::int64_t i) const { return data + i * leading_dimension; }
+  SEA_HOST_DEVICE T& operator()(std::int64_t i, std::int64_t j) const {
+    return data[i * leading_dimension + j];
+  }
 
   /// Rows [first, first + count).
-  BasicMatrixView row_range(std::int64_t first, std::int64_t count) const {
+  SEA_HOST_DEVICE BasicMatrixView row_range(std::int64_t first, std::int64_t count) const {
     return {data + first * leading_dimension, count, columns, leading_dimension};
   }
   /// Columns [first, first + count).
-  BasicMatrixView column_range(std::int64_t first, std::int64_t count) const {
+  SEA_HOST_DEVICE BasicMatrixView column_range(std::int64_t first, std::int64_t count) const {
     return {data + first, rows, count, leading_dimension};
   }
-  std::int64_t size() const { return rows * columns; }
-  bool empty() const { return rows == 0 || columns == 0; }
+  SEA_HOST_DEVICE std::int64_t size() const { return rows * columns; }
+  SEA_HOST_DEVICE bool empty() const { return rows == 0 || columns == 0; }
   /// True where rows follow each other without a gap.
-  bool contiguous() const { return leading_dimension == columns || rows <= 1; }
+  SEA_HOST_DEVICE bool contiguous() const { return leading_dimension == columns || rows <= 1; }
 };
 
 using MatrixView = BasicMatrixView<float>;

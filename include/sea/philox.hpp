@@ -2,12 +2,7 @@
 
 #include <cstdint>
 
-// The same source compiles for host and device: both draw the same bits.
-#if defined(__CUDACC__)
-#define SEA_HOST_DEVICE __host__ __device__
-#else
-#define SEA_HOST_DEVICE
-#endif
+#include "sea/host_device.hpp"
 
 namespace sea {
 
@@ -27,7 +22,8 @@ struct Philox4x32 {
   std::uint32_t word[4];
 };
 
-/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). Host and device
+/// draw the same bits.
 SEA_HOST_DEVICE inline Philox4x32 philox4x32_10(Philox4x32 counter, std::uint64_t key) {
   std::uint32_t key0 = static_cast<std::uint32_t>(key);
   std::uint32_t key1 = static_cast<std::uint32_t>(key >> 32);
