@@ -123,16 +123,17 @@ void CpuBackend::club(ConstMatrixView generic, ConstMatrixView unique, ConstInde
   double sum = 0.0;
   for (std::int64_t block = 0; block < blocks; ++block) sum += differences[block];
   const double mean = sum / static_cast<double>(n);
-  *loss = mean > 0.0 ? static_cast<float>(0.5 * mean) : 0.0f;
+  const bool gated = mean <= 0.0;
+  *loss = gated ? 0.0f : static_cast<float>(0.5 * mean);
 
   cpu::for_each_row(*pool_, n, width, [&](std::int64_t i) {
-    if (mean > 0.0) {
+    if (gated) {
+      std::fill_n(d_generic.row(i), width, 0.0f);
+      std::fill_n(d_unique.row(i), width, 0.0f);
+    } else {
       float* row = d_unique.row(permutation[i]);
 #pragma omp simd
       for (std::int64_t j = 0; j < width; ++j) row[j] += others(i, j);
-    } else {
-      std::fill_n(d_generic.row(i), width, 0.0f);
-      std::fill_n(d_unique.row(i), width, 0.0f);
     }
   });
 }

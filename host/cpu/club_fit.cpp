@@ -166,9 +166,9 @@ void CpuBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, 
     losses[static_cast<std::size_t>(step)] = static_cast<float>(loss / static_cast<double>(n));
 
     cpu::sum_partials(gradients, chunks.count(), count, gradient);
-    const float mean = 1.0f / static_cast<float>(n);
+    const float inverse_rows = 1.0f / static_cast<float>(n);
 #pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) gradient[i] *= mean;
+    for (std::int64_t i = 0; i < count; ++i) gradient[i] *= inverse_rows;
     cpu::adam_update(cpu::AdamStep(settings, state->step * steps + step + 1), parameters.data(), gradient,
                      first_moment.data(), second_moment.data(), count);
   }

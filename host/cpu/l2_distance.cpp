@@ -32,17 +32,17 @@ void CpuBackend::l2_distance(ConstMatrixView generic, ConstMatrixView unique, fl
     const std::int64_t end = std::min(n, (block + 1) * block_rows);
     double block_sum = 0.0;
     for (std::int64_t i = block * block_rows; i < end; ++i) {
-      const float* g = generic.row(i);
-      const float* o = unique.row(i);
-      float* dg = d_generic.row(i);
-      float* d_o = d_unique.row(i);
+      const float* from_generic = generic.row(i);
+      const float* from_unique = unique.row(i);
+      float* to_generic = d_generic.row(i);
+      float* to_unique = d_unique.row(i);
       double row_sum = 0.0;
 #pragma omp simd reduction(+ : row_sum)
       for (std::int64_t j = 0; j < width; ++j) {
-        const float difference = g[j] - o[j];
+        const float difference = from_generic[j] - from_unique[j];
         row_sum += static_cast<double>(difference) * static_cast<double>(difference);
-        dg[j] = slope * difference;
-        d_o[j] = -slope * difference;
+        to_generic[j] = slope * difference;
+        to_unique[j] = -slope * difference;
       }
       block_sum += row_sum;
     }

@@ -68,13 +68,13 @@ inline void q_linear(std::int64_t outputs, std::int64_t inputs, const float* wei
   tile_product(outputs, q_rows, inputs, {weight, inputs, 1}, in, q_rows, true, out, q_rows);
 }
 
-/// Runs q on the rows of `x` (width x q_rows).
+/// Runs q on the rows of `x` (width x q_rows). What is not a number stays one.
 inline void q_forward(const QNetwork& q, const float* x, const QActivations& at) {
   const auto network = [&](const float* w_in, const float* b_in, const float* w_out, const float* b_out,
                            float* hidden, float* out) {
     q_linear(q.hidden, q.width, w_in, b_in, x, hidden);
 #pragma omp simd
-    for (std::int64_t i = 0; i < q.hidden * q_rows; ++i) hidden[i] = hidden[i] > 0.0f ? hidden[i] : 0.0f;
+    for (std::int64_t i = 0; i < q.hidden * q_rows; ++i) hidden[i] = hidden[i] < 0.0f ? 0.0f : hidden[i];
     q_linear(q.width, q.hidden, w_out, b_out, hidden, out);
   };
   network(q.w1, q.b1, q.w2, q.b2, at.mean_hidden, at.mean);
