@@ -114,6 +114,11 @@ void write_readme(const fs::path& folder, const std::string& text) {
   write_atomically(folder / "README.md", [&](std::ostream& out) { out << text; });
 }
 
+void require(const char* option, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value < least || value > most)
+    throw UsageError(fmt::format("{} is {}; it may be {} to {}", option, value, least, most));
+}
+
 /// A copy of its own, which may be written where the original may not.
 void copy_bytes(const fs::path& from, const fs::path& to) {
   const std::vector<char> bytes = read_bytes(from);
@@ -151,15 +156,15 @@ SynthSizes synth_preset(const std::string& name) {
   return found->second;
 }
 
-void check_sizes(const SynthSizes& sizes) {
-  const auto require = [](const char* option, std::int64_t value, std::int64_t least, std::int64_t most) {
-    if (value < least || value > most)
-      throw UsageError(fmt::format("{} is {}; it may be {} to {}", option, value, least, most));
-  };
-  require("--users", sizes.users, 1, largest);
-  require("--items", sizes.items, 6, largest);
+void check_widths(const SynthSizes& sizes) {
   require("--visual-dim", sizes.visual_width, 2, 1 << 20);
   require("--textual-dim", sizes.textual_width, 2, 1 << 20);
+}
+
+void check_sizes(const SynthSizes& sizes) {
+  require("--users", sizes.users, 1, largest);
+  require("--items", sizes.items, 6, largest);
+  check_widths(sizes);
   const std::int64_t least = std::max(3 * sizes.users, sizes.items);
   const std::int64_t most = std::min<std::int64_t>(largest, sizes.users * sizes.items / 2);
   if (least > most)

@@ -23,6 +23,8 @@ SynthSizes synth_preset(const std::string& name);
 
 /// Throws UsageError, naming the option of `sea synth`, where the sizes cannot be made.
 void check_sizes(const SynthSizes& sizes);
+/// The same for the widths alone.
+void check_widths(const SynthSizes& sizes);
 
 /// Makes the folder `output` with `<basename>.inter` (8:1:1 a user), `image_feat.npy`, `text_feat.npy` and a
 /// README: interactions planted so that content helps (see plant). The same seed makes the same bytes.
