@@ -40,8 +40,7 @@ void run_evaluate(const EvaluateOptions& options) {
   Backend& backend = *device.backend;
   const RunData run = load_run(options.run, options.data);
   const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);
-  const fs::path file =
-      options.checkpoint == "best" ? best_file(options.run) : checkpoint_file(options.run);
+  const fs::path file = options.checkpoint == "best" ? best_file(options.run) : checkpoint_file(options.run);
   const Dataset& dataset = run.dataset;
   const Representations representations =
       read_representations(file, run.description.identity(), dataset.users, dataset.items);

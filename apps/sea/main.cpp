@@ -39,7 +39,8 @@ int run(int argc, char** argv) {
   CLI::App app("SEA: train and use multimedia recommenders", "sea");
   app.set_version_flag("--version", "sea " SEA_VERSION);
   app.require_subcommand(1);
-  for (const auto& add : {add_info, add_train, add_evaluate, add_recommend, add_export, add_synth, add_models})
+  for (const auto& add :
+       {add_info, add_train, add_evaluate, add_recommend, add_export, add_synth, add_models})
     add(app);
   try {
     app.parse(argc, argv);

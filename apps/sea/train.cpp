@@ -90,7 +90,8 @@ std::optional<Finished> SeedTraining::finished_before(const Configuration& confi
     if (!early && result->at("epochs_run") < configuration.integer("epochs")) return {};
     return Finished{metrics_of(result->at("valid")), metrics_of(result->at("test"))};
   } catch (const nlohmann::ordered_json::exception&) {
-    throw Error(fmt::format("{}: is damaged; it is not the result of a run", (run_ / "result.json").string()));
+    throw Error(
+        fmt::format("{}: is damaged; it is not the result of a run", (run_ / "result.json").string()));
   }
 }
 
@@ -100,8 +101,8 @@ Finished SeedTraining::operator()() {
     return train(resolve_configuration(request_));
   }
   if (!options_.resume) {
-    throw Error(
-        fmt::format("{}: is there already; go on with it by --resume, or name another --output", run_.string()));
+    throw Error(fmt::format("{}: is there already; go on with it by --resume, or name another --output",
+                            run_.string()));
   }
   folder_ = std::make_unique<RunFolder>(run_);
   const Configuration configuration =
@@ -145,9 +146,8 @@ Finished SeedTraining::train(const Configuration& configuration) {
   const RunDescription description{configuration, fs::canonical(options_.data), dataset.fingerprint,
                                    dataset.interactions_fingerprint};
 
-  const std::unique_ptr<Model> model =
-      kind.build(*device.backend, dataset, configuration,
-                 [&](const std::string& what) { display.show_stage(what); });
+  const std::unique_ptr<Model> model = kind.build(*device.backend, dataset, configuration,
+                                                  [&](const std::string& what) { display.show_stage(what); });
   if (model->sampling.dropped_pairs() > 0) {
     notice(fmt::format("{} training pairs have no negative: their users have every training item",
                        model->sampling.dropped_pairs()));
@@ -227,7 +227,8 @@ void run_train(const TrainOptions& options) {
     const Finished finished = SeedTraining(options, requests[i], runs[i], signals)();
     valid.push_back(finished.valid);
     test.push_back(finished.test);
-    fmt::print("{}\n{}", runs[i].string(), metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
+    fmt::print("{}\n{}", runs[i].string(),
+               metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
     std::fflush(stdout);
     if (SignalGuard::received() != 0) throw ExitCode{128 + SignalGuard::received()};
   }
@@ -243,9 +244,9 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "train a model");
   command->add_option("DATA", options->data, "folder of the data set")->required();
   command->add_option("--model", options->request.model, "see sea models (default: sea)");
-  command->add_option("--config", options->request.config, "JSON file of configuration keys, comments allowed");
-  command
-      ->add_option("--set", options->request.assignments, "key=value, as often as there are keys to set")
+  command->add_option("--config", options->request.config,
+                      "JSON file of configuration keys, comments allowed");
+  command->add_option("--set", options->request.assignments, "key=value, as often as there are keys to set")
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all();

@@ -39,7 +39,8 @@ HostMatrix to_host(Backend& backend, ConstMatrixView view) {
   return matrix;
 }
 
-/// Arrays of device memory on their way to a file: pointers to them where the host can read them, else copies.
+/// Arrays of device memory on their way to a file: pointers to them where the host can read them, else
+/// copies.
 class OutgoingArrays {
  public:
   explicit OutgoingArrays(Backend& backend) : backend_(backend) { backend.synchronize(); }
@@ -229,10 +230,9 @@ void write_best(const fs::path& file, const std::string& identity, const Model& 
     outgoing.add_host(views[i].name, views[i], best.parameters[i]);
   outgoing.add_host("user_embeddings", best.users);
   outgoing.add_host("item_embeddings", best.items);
-  write_safetensors(file, outgoing.arrays(),
-                    {{"format", best_format},
-                     {"run", identity},
-                     {"epoch", std::to_string(state.stopping.best_epoch())}});
+  write_safetensors(
+      file, outgoing.arrays(),
+      {{"format", best_format}, {"run", identity}, {"epoch", std::to_string(state.stopping.best_epoch())}});
 }
 
 Representations read_representations(const fs::path& path, const std::string& identity, std::int64_t users,

@@ -12,7 +12,8 @@ LossMeans loss_means(const std::vector<std::string>& names, const std::vector<do
     const std::size_t dot = names[i].find('.');
     const std::string name = names[i].substr(0, dot);
     const double mean = sums[i] / steps;
-    const auto found = std::find_if(means.begin(), means.end(), [&](const auto& m) { return m.first == name; });
+    const auto found =
+        std::find_if(means.begin(), means.end(), [&](const auto& m) { return m.first == name; });
     if (found == means.end()) {
       means.emplace_back(name, mean);
       parts.push_back(1.0);

@@ -102,7 +102,8 @@ void recommend(Backend& backend, const Dataset& dataset, const Representations& 
   std::vector<std::int32_t> popular_items;
   std::vector<float> popular_scores;
   for (std::size_t first = 0; first < users.size(); first += static_cast<std::size_t>(most)) {
-    const ConstIndexView some = users.subspan(first, std::min(users.size() - first, static_cast<std::size_t>(most)));
+    const ConstIndexView some =
+        users.subspan(first, std::min(users.size() - first, static_cast<std::size_t>(most)));
     const Block block(backend, dataset, representations.users, some, seen);
     backend.topk_dot(block.rows(), keys, depth, block.excluded(),
                      ids.span().first(some.size() * static_cast<std::size_t>(depth)),
@@ -118,8 +119,8 @@ void recommend(Backend& backend, const Dataset& dataset, const Representations& 
       }
       const auto width = static_cast<std::size_t>(depth);
       const auto begin = host_ids.begin() + static_cast<std::ptrdiff_t>(i * width);
-      const auto found = static_cast<std::size_t>(
-          std::find(begin, begin + static_cast<std::ptrdiff_t>(width), -1) - begin);
+      const auto found =
+          static_cast<std::size_t>(std::find(begin, begin + static_cast<std::ptrdiff_t>(width), -1) - begin);
       receive({some[i], false, ConstIndexView(host_ids).subspan(i * width, found),
                ConstVectorView(host_scores).subspan(i * width, found)});
     }

@@ -118,8 +118,8 @@ RunFolder::RunFolder(const fs::path& path, const RunDescription& description)
   if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
   if (error || !fs::create_directory(path_, error)) {
     if (error) throw Error(fmt::format("{}: cannot be made: {}", path_.string(), error.message()));
-    throw Error(
-        fmt::format("{}: is there already; go on with it by --resume, or name another --output", path.string()));
+    throw Error(fmt::format("{}: is there already; go on with it by --resume, or name another --output",
+                            path.string()));
   }
   try {
     lock();
@@ -155,7 +155,8 @@ void RunFolder::lock() {
   if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
   const int reason = errno;
   ::close(std::exchange(lock_, -1));
-  if (reason != EWOULDBLOCK) throw Error(fmt::format("{}: cannot be locked: {}", file.string(), std::strerror(reason)));
+  if (reason != EWOULDBLOCK)
+    throw Error(fmt::format("{}: cannot be locked: {}", file.string(), std::strerror(reason)));
   throw Error(fmt::format("{}: another process is training this run", path_.string()));
 }
 
@@ -256,7 +257,8 @@ void RunFolder::write_result(const Json& result) {
 void RunFolder::remove_result() {
   std::error_code error;
   fs::remove(result_file(path_), error);
-  if (error) throw Error(fmt::format("{}: cannot be removed: {}", result_file(path_).string(), error.message()));
+  if (error)
+    throw Error(fmt::format("{}: cannot be removed: {}", result_file(path_).string(), error.message()));
 }
 
 fs::path RunFolder::checkpoint_file() const {

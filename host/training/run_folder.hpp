@@ -25,13 +25,13 @@ nlohmann::ordered_json to_json(const RunDescription& description);
 /// Throws Error where `run` is no run, or its config.json is damaged.
 RunDescription read_run(const std::filesystem::path& run);
 
-/// A run's folder while it is trained: only one process at a time holds it. Files: config.json, metrics.jsonl,
-/// checkpoint.safetensors, best.safetensors, result.json, and `lock`.
+/// A run's folder while it is trained: only one process at a time holds it. Files: config.json,
+/// metrics.jsonl, checkpoint.safetensors, best.safetensors, result.json, and `lock`.
 class RunFolder {
  public:
-  /// Makes the folder and writes config.json. Throws Error that names --resume where `path` is there. What was
-  /// made is removed again with this object, unless `keep` was called: a training that fails before it has
-  /// anything to show leaves nothing behind.
+  /// Makes the folder and writes config.json. Throws Error that names --resume where `path` is there. What
+  /// was made is removed again with this object, unless `keep` was called: a training that fails before it
+  /// has anything to show leaves nothing behind.
   RunFolder(const std::filesystem::path& path, const RunDescription& description);
   /// Takes up a run that is there, or an empty folder. Throws Error where another process holds it, and where
   /// the folder is none of a run.

@@ -31,7 +31,8 @@ nlohmann::ordered_json metrics_line(const EpochRecord& record) {
 
 std::string text_of(const LossMeans& losses) {
   std::string text;
-  for (const auto& [name, mean] : losses) text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", name, mean);
+  for (const auto& [name, mean] : losses)
+    text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", name, mean);
   return text;
 }
 
@@ -156,8 +157,9 @@ void Trainer::evaluate(EpochRecord& record) {
   const MatrixView users = program.value(model_.users), items = program.value(model_.items);
   program.backend().synchronize();
   if (program.backend().host_readable() && !(finite(users) && finite(items))) {
-    throw Error(fmt::format("epoch {}: the training diverged: a representation is not finite; lower learning_rate",
-                            record.epoch));
+    throw Error(
+        fmt::format("epoch {}: the training diverged: a representation is not finite; lower learning_rate",
+                    record.epoch));
   }
   const std::vector<Metrics> metrics = evaluator_.evaluate(users, items);
   record.valid = metrics[0];
@@ -177,8 +179,9 @@ LossMeans Trainer::finite_losses(std::int64_t steps) const {
                                 static_cast<double>(steps));
   for (const auto& [name, mean] : losses) {
     if (!std::isfinite(mean)) {
-      throw Error(fmt::format("epoch {}: the training diverged: a loss is not finite ({}); lower learning_rate",
-                              state_.epochs, text_of(losses)));
+      throw Error(
+          fmt::format("epoch {}: the training diverged: a loss is not finite ({}); lower learning_rate",
+                      state_.epochs, text_of(losses)));
     }
   }
   return losses;

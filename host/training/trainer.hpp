@@ -31,8 +31,8 @@ struct EpochRecord {
   LossMeans losses;
   double train_seconds = 0.0, eval_seconds = 0.0;
   double samples_per_second = 0.0;
-  std::int64_t peak_memory = 0;           ///< bytes
-  std::optional<Metrics> valid, test;     ///< where the epoch was evaluated
+  std::int64_t peak_memory = 0;        ///< bytes
+  std::optional<Metrics> valid, test;  ///< where the epoch was evaluated
   bool best = false;
 };
 
