@@ -131,6 +131,16 @@ TEST_CASE("sample_batch draws what its contract says, bit for bit") {
   });
 }
 
+TEST_CASE("sample_batch takes the r-th free candidate, r drawn by attempt 32, once 32 draws are rejected") {
+  for_each_backend([](Backend& backend) {
+    Rows rows(2);
+    for (std::int32_t item = 0; item < 300; ++item) rows[item % 100 == 37 ? 1 : 0].push_back(item);
+    const Sampling sampling(backend, rows, 300);
+    const StepState at{3, 1, 0, sampling.pairs()};
+    CHECK(sample(backend, sampling, 999, at, sampling.pairs()) == reference(sampling, 999, at));
+  });
+}
+
 TEST_CASE("an epoch of batches visits every pair once, each epoch in another order") {
   for_each_backend([](Backend& backend) {
     const Sampling sampling(backend, mixed_histories(50, 80, 4), 80);

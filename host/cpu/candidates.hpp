@@ -45,7 +45,7 @@ class Candidates {
   }
 
  private:
-  /// An integer for each float, in the same order.
+  /// An integer for each float, in the same order; the two zeros are neighbours.
   static std::int32_t to_ordered(float score) {
     const auto bits = std::bit_cast<std::int32_t>(score);
     return bits ^ (bits >> 31 & 0x7FFFFFFF);
@@ -54,7 +54,7 @@ class Candidates {
     return std::bit_cast<float>(ordered ^ (ordered >> 31 & 0x7FFFFFFF));
   }
 
-  /// True where a score of the chunk was above the threshold. Adding 0 makes -0 a 0.
+  /// True where a score of the chunk was above the threshold.
   bool add_chunk(const float* scores, std::int32_t first_id) {
 #if defined(__AVX512F__)
     const __m512 score = _mm512_loadu_ps(scores);
@@ -62,7 +62,7 @@ class Candidates {
     if (above == 0) return false;
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i id = _mm512_add_epi32(lane, _mm512_set1_epi32(first_id));
-    _mm512_mask_compressstoreu_ps(scores_ + count_, above, _mm512_add_ps(score, _mm512_setzero_ps()));
+    _mm512_mask_compressstoreu_ps(scores_ + count_, above, score);
     _mm512_mask_compressstoreu_epi32(ids_ + count_, above, id);
     count_ += std::popcount(static_cast<unsigned>(above));
     return true;
@@ -71,7 +71,7 @@ class Candidates {
     for (int j = 0; j < chunk; ++j) above |= static_cast<int>(scores[j] > threshold_);
     if (above == 0) return false;
     for (int j = 0; j < chunk; ++j) {
-      scores_[count_] = scores[j] + 0.0f;
+      scores_[count_] = scores[j];
       ids_[count_] = first_id + j;
       count_ += static_cast<int>(scores[j] > threshold_);
     }
@@ -105,8 +105,10 @@ class Candidates {
   /// Where too many are equal for that, those of the lowest ids among them stay too.
   void cut(std::int64_t slack) {
     for (std::int64_t i = count_; i % chunk != 0; ++i) scores_[i] = no_score;
-    std::int64_t low = to_ordered(threshold_);  // at least `wanted` are above
-    std::int64_t high = to_ordered(largest());  // fewer are above
+    // At least `wanted` are above low: none lies below the threshold, though some may equal it after a cut
+    // through ties. Fewer are above high.
+    std::int64_t low = std::int64_t{to_ordered(threshold_)} - 1;
+    std::int64_t high = to_ordered(largest());
     std::int64_t above_low = count_;
     while (above_low > wanted_ + slack && high - low > 1) {
       const std::int64_t middle = low + (high - low) / 2;

@@ -113,7 +113,7 @@ struct Product {
   void sum_block(std::int64_t block) const {
     const std::int64_t begin = row_from(block * stretch);
     const std::int64_t end = row_from((block + 1) * stretch);
-    if (begin > 0 && place(begin) > block * stretch && is_long(begin - 1)) sum_share(begin - 1, block);
+    if (begin > 0 && is_long(begin - 1)) sum_share(begin - 1, block);
     for (std::int64_t row = begin; row < end; ++row) {
       if (is_long(row)) {
         sum_share(row, block);
