@@ -3,7 +3,7 @@
 #include "commands.hpp"
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
-#include "models/key.hpp"
+#include "models/registry.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
 #include "training/checkpoint.hpp"

@@ -207,12 +207,16 @@ void Program::run(const std::function<void(const NodeRun&)>& direction, std::siz
 }
 
 void Program::sample() {
-  for (const auto& action : sample_) action();
+  observed("sample", "", [&] {
+    for (const auto& action : sample_) action();
+  });
 }
 
 void Program::forward() {
-  for (std::size_t i = 0; i < nodes_.size(); ++i)
-    run(nodes_[i].forward, i, static_cast<int>(i), nodes_[i].is_loss);
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    observed("forward", nodes_[i].name,
+             [&] { run(nodes_[i].forward, i, static_cast<int>(i), nodes_[i].is_loss); });
+  }
 }
 
 void Program::represent() {
@@ -222,19 +226,26 @@ void Program::represent() {
 }
 
 void Program::fit() {
-  for (const LateAction& late : fit_) late.action({fit_workspace_.data(), fit_workspace_.bytes()});
+  observed("fit", "", [&] {
+    for (const LateAction& late : fit_) late.action({fit_workspace_.data(), fit_workspace_.bytes()});
+  });
 }
 
 void Program::backward() {
   for (std::size_t i = nodes_.size(); i-- > 0;) {
-    if (has_backward_[i]) run(nodes_[i].backward, i, backward_time(i), true);
+    if (!has_backward_[i]) continue;
+    observed("backward", nodes_[i].name, [&] { run(nodes_[i].backward, i, backward_time(i), true); });
   }
 }
 
 void Program::update() {
-  for (const LateAction& late : update_) late.action({workspace_.data(), workspace_.bytes()});
-  backend_.adam(values_.span(), gradients_.span(), first_moments_.span(), second_moments_.span(), adam_,
-                state());
+  observed("update", "fused parameters", [&] {
+    for (const LateAction& late : update_) late.action({workspace_.data(), workspace_.bytes()});
+  });
+  observed("update", "adam", [&] {
+    backend_.adam(values_.span(), gradients_.span(), first_moments_.span(), second_moments_.span(), adam_,
+                  state());
+  });
   backend_.accumulate_losses(losses_.span(), loss_weight_values_.span(), loss_sums_.span());
   backend_.advance_step(state(), pairs_, batch_size_);
 }

@@ -163,6 +163,10 @@ class Program {
     backward();
     update();
   }
+  /// Is told when a part of a step begins and ends, by its phase and name ("backward", "linear"): for profiles.
+  using Observer = std::function<void(const std::string& phase, const std::string& name, bool begins)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   /// Computes the outputs (see `mark_output`) from the present parameters, and nothing else.
   void represent();
 
@@ -259,6 +263,12 @@ class Program {
   void write_initial_values();
   void run(const std::function<void(const NodeRun&)>& direction, std::size_t node, int time,
            bool writes_gradients);
+  template <class Body>
+  void observed(const char* phase, const std::string& name, const Body& body) {
+    if (observer_) observer_(phase, name, true);
+    body();
+    if (observer_) observer_(phase, name, false);
+  }
   const FusedArrays& fused_arrays(const Tensor& tensor) const;
   MatrixView view(float* data, const Tensor& tensor) const;
   MatrixView gradient_of(const Tensor& tensor) const;
@@ -280,6 +290,7 @@ class Program {
   std::vector<Buffer<std::int32_t>> indices_;
   std::vector<std::string> loss_names_;
   std::vector<float> loss_weights_;
+  Observer observer_;
 
   AdamSettings adam_;
   std::int64_t pairs_ = 0, batch_size_ = 0;
