@@ -131,8 +131,11 @@ void refuse_value(const Key& key, std::string_view value, const std::string& sou
   throw UsageError(fmt::format("{}: {} is '{}'; it must be {}", source, key.name, value, key.allowed()));
 }
 
-KeyValue check_value(const Key& key, const KeyValue& value, const std::string& source) {
-  const auto refuse = [&] { refuse_value(key, to_text(value), source); };
+namespace {
+
+/// `shown` is the value as whoever gave it wrote it.
+KeyValue checked(const Key& key, const KeyValue& value, std::string_view shown, const std::string& source) {
+  const auto refuse = [&] { refuse_value(key, shown, source); };
   switch (key.kind) {
     case KeyKind::integer: {
       const auto* integer = std::get_if<std::int64_t>(&value);
@@ -189,6 +192,12 @@ KeyValue check_value(const Key& key, const KeyValue& value, const std::string& s
   return value;
 }
 
+}  // namespace
+
+KeyValue check_value(const Key& key, const KeyValue& value, const std::string& source) {
+  return checked(key, value, to_text(value), source);
+}
+
 KeyValue parse_value(const Key& key, std::string_view text, const std::string& source) {
   KeyValue value = std::string(text);
   if (key.kind == KeyKind::integer) {
@@ -203,7 +212,7 @@ KeyValue parse_value(const Key& key, std::string_view text, const std::string& s
   } else if (key.kind == KeyKind::file && to_lower(text) == "null") {
     value = std::monostate();
   }
-  return check_value(key, value, source);
+  return checked(key, value, text, source);
 }
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names) {

@@ -24,10 +24,11 @@ std::vector<Key> common_keys() {
       integer_key("eval_step", 1, 1, 1'000'000, "epochs from one evaluation to the next"),
       valid_metric,
       topk,
-      integer_key("seed", 999, 0, std::int64_t{1} << 53, "of everything random"),
-      number_key("checkpoint_seconds", 60.0, 0.0, 1e9, "time from one checkpoint to the next"),
+      integer_key("seed", 999, 0, std::int64_t{1} << 53, "seed of every random draw"),
+      number_key("checkpoint_seconds", 60.0, 0.0, 1e9,
+                 "seconds from one checkpoint to the next; 0: after every step"),
       device,
-      integer_key("threads", 0, 0, 1024, "of the processor; 0 takes all; changes no result"),
+      integer_key("threads", 0, 0, 1024, "threads of the processor; 0 takes all; changes no result"),
   };
 }
 
