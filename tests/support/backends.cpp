@@ -6,8 +6,57 @@
 
 #include "sea/cpu.hpp"
 #include "support/catch.hpp"
+#include "support/skip.hpp"
+
+#if defined(SEA_TEST_CUDA) || defined(SEA_TEST_EMULATED)
+#include "sea/cuda.hpp"
+#endif
+#if defined(SEA_TEST_EMULATED)
+#include "simt/runtime_api.hpp"
+#endif
 
 namespace sea::test {
+
+namespace {
+
+#if defined(SEA_TEST_CUDA) || defined(SEA_TEST_EMULATED)
+void run_on_cuda(const std::function<void(Backend&)>& body, const CudaSettings& settings) {
+  CudaBackend backend(settings);
+  INFO("backend: " << backend.description());
+  body(backend);
+  backend.synchronize();
+  CHECK(backend.allocated_bytes() == 0);
+}
+
+/// Every product split, the small ones of tests too.
+CudaSettings all_products_split() {
+  CudaSettings settings;
+  settings.smallest_split_product = 0.0;
+  return settings;
+}
+#endif
+
+}  // namespace
+
+#if defined(SEA_TEST_EMULATED)
+
+// Whatever comes back to the host must be the same bits under every schedule.
+void for_each_backend(const std::function<void(Backend&)>& body) {
+  std::uint64_t first_digest = 0;
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
+    INFO("schedule seed: " << seed);
+    simt::set_schedule_seed(seed);
+    static_cast<void>(simt::take_download_digest());
+    run_on_cuda(body, all_products_split());
+    const std::uint64_t digest = simt::take_download_digest();
+    if (seed == 1) first_digest = digest;
+    CHECK(digest == first_digest);
+  }
+  INFO("products in float32");
+  run_on_cuda(body, {});
+}
+
+#else
 
 void for_each_backend(const std::function<void(Backend&)>& body) {
   for (const int threads : {1, 3}) {
@@ -16,7 +65,18 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
     body(backend);
     CHECK(backend.allocated_bytes() == 0);
   }
+#if defined(SEA_TEST_CUDA)
+  if (CudaBackend::device_count() > 0) {
+    run_on_cuda(body, {});
+    run_on_cuda(body, all_products_split());
+  } else {
+    static const bool skipped = (skip("no GPU"), true);
+    static_cast<void>(skipped);
+  }
+#endif
 }
+
+#endif
 
 std::vector<float> random_values(std::int64_t count, std::uint64_t seed) {
   std::vector<float> values(static_cast<std::size_t>(count));

@@ -1,0 +1,159 @@
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "common/check.cuh"
+#include "common/context.cuh"
+
+namespace sea {
+
+namespace {
+
+using cuda::check;
+
+std::string megabytes(std::size_t bytes) {
+  return std::to_string(bytes / 1000000) + '.' + std::to_string(bytes / 100000 % 10) + " MB";
+}
+
+int attribute(cudaDeviceAttr name, int device) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, name, device), "CudaBackend", "reading a device attribute");
+  return value;
+}
+
+std::unique_ptr<cuda::Context> make_context(const CudaSettings& settings) {
+  const int devices = CudaBackend::device_count();
+  if (settings.device < 0 || settings.device >= devices) {
+    throw Error(devices == 0 ? std::string("no CUDA device was found")
+                             : "there is no CUDA device " + std::to_string(settings.device) + "; there are " +
+                                   std::to_string(devices) + ", counted from 0");
+  }
+  check(cudaSetDevice(settings.device), "CudaBackend", "selecting the device");
+  auto context = std::make_unique<cuda::Context>();
+  context->device = settings.device;
+  context->multiprocessors = attribute(cudaDevAttrMultiProcessorCount, settings.device);
+  const int major = attribute(cudaDevAttrComputeCapabilityMajor, settings.device);
+  if (major < 8 || attribute(cudaDevAttrCooperativeLaunch, settings.device) == 0 ||
+      attribute(cudaDevAttrMemoryPoolsSupported, settings.device) == 0) {
+    throw Error("CUDA device " + std::to_string(settings.device) +
+                " cannot be used: compute capability 8.0, cooperative launches and memory pools are needed");
+  }
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.location.type = cudaMemLocationTypeDevice;
+  properties.location.id = settings.device;
+  check(cudaMemPoolCreate(&context->pool, &properties), "CudaBackend", "making a memory pool");
+  // The pool keeps what is freed for the next allocation.
+  std::uint64_t keep = std::numeric_limits<std::uint64_t>::max();
+  check(cudaMemPoolSetAttribute(context->pool, cudaMemPoolAttrReleaseThreshold, &keep), "CudaBackend",
+        "setting up the memory pool");
+  return context;
+}
+
+}  // namespace
+
+int CudaBackend::device_count() noexcept {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  static_cast<void>(cudaGetLastError());  // a machine without a driver is no error of a later call
+  return 0;
+}
+
+CudaBackend::CudaBackend(const CudaSettings& settings) : context_(make_context(settings)) {
+  check(cudaStreamCreateWithFlags(&context_->stream, cudaStreamNonBlocking), "CudaBackend",
+        "making a stream");
+  context_->owns_stream = true;
+  context_->blas.open(context_->stream, context_->pool, settings);
+}
+
+CudaBackend::CudaBackend(cudaStream_t stream, const CudaSettings& settings)
+    : context_(make_context(settings)) {
+  context_->stream = stream;
+  context_->blas.open(stream, context_->pool, settings);
+}
+
+CudaBackend::~CudaBackend() {
+  context_->blas.close();
+  // Whoever wants to know of an error has synchronised before.
+  static_cast<void>(cudaStreamSynchronize(context_->stream));
+  if (context_->owns_stream) static_cast<void>(cudaStreamDestroy(context_->stream));
+  static_cast<void>(cudaMemPoolDestroy(context_->pool));
+}
+
+cudaStream_t CudaBackend::stream() const {
+  return context_->stream;
+}
+
+std::size_t CudaBackend::library_bytes() const {
+  return context_->blas.workspace_bytes();
+}
+
+std::string CudaBackend::description() const {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, context_->device), "description", "reading the device's name");
+  int runtime = 0;
+  check(cudaRuntimeGetVersion(&runtime), "description", "reading CUDA's version");
+  return "CUDA " + std::to_string(runtime / 1000) + '.' + std::to_string(runtime % 1000 / 10) + ", " +
+         properties.name + ", " + std::to_string(context_->multiprocessors) +
+         " multiprocessors, products in " + context_->blas.precision_name();
+}
+
+void* CudaBackend::allocate(std::size_t bytes) {
+  void* pointer = nullptr;
+  const cudaError_t status =
+      cudaMallocFromPoolAsync(&pointer, std::max<std::size_t>(bytes, 1), context_->pool, context_->stream);
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());
+    std::size_t free_bytes = 0, total_bytes = 0;
+    check(cudaMemGetInfo(&free_bytes, &total_bytes), "allocate", "asking for the free memory");
+    throw Error("out of device memory: " + megabytes(bytes) + " wanted beside " +
+                megabytes(context_->allocated) + " in use; " + megabytes(free_bytes) + " of the device's " +
+                megabytes(total_bytes) + " are free");
+  }
+  check(status, "allocate", "an allocation");
+  context_->allocated += bytes;
+  context_->peak_allocated = std::max(context_->peak_allocated, context_->allocated);
+  return pointer;
+}
+
+void CudaBackend::deallocate(void* pointer, std::size_t bytes) noexcept {
+  if (pointer == nullptr) return;
+  const cudaError_t status = cudaFreeAsync(pointer, context_->stream);
+  if (status != cudaSuccess) context_->failed_free = status;
+  context_->allocated -= bytes;
+}
+
+std::size_t CudaBackend::allocated_bytes() const {
+  return context_->allocated;
+}
+std::size_t CudaBackend::peak_allocated_bytes() const {
+  return context_->peak_allocated;
+}
+
+void CudaBackend::copy_to_device(void* destination, const void* host_source, std::size_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(destination, host_source, bytes, cudaMemcpyHostToDevice, context_->stream),
+        "copy_to_device", "a copy");
+  synchronize();  // the caller may change its memory at once, pinned or not
+}
+
+void CudaBackend::copy_to_host(void* host_destination, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(host_destination, source, bytes, cudaMemcpyDeviceToHost, context_->stream),
+        "copy_to_host", "a copy");
+  synchronize();
+}
+
+void CudaBackend::fill_zero(void* destination, std::size_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemsetAsync(destination, 0, bytes, context_->stream), "fill_zero", "filling");
+}
+
+void CudaBackend::synchronize() {
+  check(cudaStreamSynchronize(context_->stream), "synchronize", "work on the device");
+  check(std::exchange(context_->failed_free, cudaSuccess), "deallocate", "giving memory back");
+}
+
+}  // namespace sea

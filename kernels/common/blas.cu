@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "common/blas.cuh"
+#include "common/elementwise.cuh"
+#include "common/launch.cuh"
+
+namespace sea::cuda {
+
+namespace {
+
+constexpr std::size_t library_workspace_bytes = std::size_t{32} << 20;  // what cuBLAS asks for on Hopper
+constexpr std::int64_t split_floats = std::int64_t{16} << 20;
+constexpr std::int64_t split_depth = 1 << 16;  ///< of one panel
+
+void check_blas(cublasStatus_t status, const char* operator_name) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Error(std::string(operator_name) + ": cuBLAS failed: " + cublasGetStatusString(status));
+}
+
+int library_int(const char* operator_name, std::int64_t value) {
+  require(value <= std::numeric_limits<int>::max(), operator_name, "a product's extents must be below 2^31");
+  return static_cast<int>(value);
+}
+
+/// x = big + small, both TF32 numbers, so that the tensor cores round nothing.
+__global__ void split_kernel(ConstMatrixView x, MatrixView big, MatrixView small) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  const std::int64_t j = static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x;
+  if (i >= x.rows || j >= x.columns) return;
+  const float value = x(i, j);
+  const float upper = __uint_as_float(to_tf32(value));
+  big(i, j) = upper;
+  small(i, j) = __uint_as_float(to_tf32(value - upper));
+}
+
+struct Split {
+  ConstMatrixView big, small;
+};
+
+Split split(cudaStream_t stream, const char* operator_name, ConstMatrixView x, float*& scratch) {
+  const std::int64_t leading = blocks_of(x.columns, 4) * 4;
+  const MatrixView big(scratch, x.rows, x.columns, leading);
+  scratch += x.rows * leading;
+  const MatrixView small(scratch, x.rows, x.columns, leading);
+  scratch += x.rows * leading;
+  const dim3 blocks(grid_size(blocks_of(x.rows, 4)), grid_size(blocks_of(x.columns, 64)));
+  launch(stream, operator_name, {blocks, dim3(64, 4)}, &split_kernel, x, big, small);
+  return {big, small};
+}
+
+/// op(X)'s rows [first, first + count) and columns [k_first, k_first + k_count), as X is stored.
+ConstMatrixView part(ConstMatrixView x, bool transposed, std::int64_t first, std::int64_t count,
+                     std::int64_t k_first, std::int64_t k_count) {
+  return transposed ? x.row_range(k_first, k_count).column_range(first, count)
+                    : x.row_range(first, count).column_range(k_first, k_count);
+}
+
+/// How many rows of `depth` columns, stored either way and padded, fit in `floats` twice.
+std::int64_t rows_that_fit(std::int64_t floats, std::int64_t depth) {
+  return std::max<std::int64_t>((floats / 2 / (depth + 4) - 4) / 4 * 4, 1);
+}
+
+}  // namespace
+
+void Blas::open(cudaStream_t stream, cudaMemPool_t pool, const CudaSettings& settings) {
+  stream_ = stream;
+  settings_ = settings;
+  check_blas(cublasCreate(&handle_), "CudaBackend");
+  check_blas(cublasSetStream(handle_, stream), "CudaBackend");
+  check(cudaMallocFromPoolAsync(&library_workspace_, library_workspace_bytes, pool, stream), "CudaBackend",
+        "allocating cuBLAS's workspace");
+  check_blas(cublasSetWorkspace(handle_, library_workspace_, library_workspace_bytes), "CudaBackend");
+  if (settings.matmul_precision != MatmulPrecision::tf32x3) return;
+  void* memory = nullptr;
+  check(cudaMallocFromPoolAsync(&memory, split_floats * sizeof(float), pool, stream), "CudaBackend",
+        "allocating the workspace of split products");
+  split_workspace_ = static_cast<float*>(memory);
+}
+
+void Blas::close() noexcept {
+  if (handle_ != nullptr) static_cast<void>(cublasDestroy(handle_));
+  if (library_workspace_ != nullptr) static_cast<void>(cudaFreeAsync(library_workspace_, stream_));
+  if (split_workspace_ != nullptr) static_cast<void>(cudaFreeAsync(split_workspace_, stream_));
+}
+
+const char* Blas::precision_name() const {
+  switch (settings_.matmul_precision) {
+    case MatmulPrecision::float32:
+      return "float32";
+    case MatmulPrecision::tf32x3:
+      return "tf32x3";
+    case MatmulPrecision::tf32:
+      return "tf32";
+  }
+  return "";
+}
+
+std::size_t Blas::workspace_bytes() const {
+  return library_workspace_bytes + (split_workspace_ == nullptr ? 0 : split_floats * sizeof(float));
+}
+
+void Blas::gemm(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
+                ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
+  if (c.empty()) return;
+  const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
+  const bool worth_splitting =
+      static_cast<double>(c.rows) * static_cast<double>(c.columns) * static_cast<double>(k) >=
+      settings_.smallest_split_product;
+  if (settings_.matmul_precision == MatmulPrecision::tf32x3 && worth_splitting && k > 0) {
+    split_product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c);
+    return;
+  }
+  product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c,
+          settings_.matmul_precision == MatmulPrecision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                              : CUBLAS_COMPUTE_32F);
+}
+
+// cuBLAS is column-major: what it sees are the transposes, and C^T = op(B)^T op(A)^T.
+void Blas::product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
+                   ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c,
+                   cublasComputeType_t compute) {
+  const auto operation = [](Transpose transpose) {
+    return transpose == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N;
+  };
+  const auto leading = [&](ConstMatrixView x) {
+    return library_int(operator_name, std::max<std::int64_t>({x.leading_dimension, x.columns, 1}));
+  };
+  const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
+  check_blas(
+      cublasGemmEx(handle_, operation(transpose_b), operation(transpose_a),
+                   library_int(operator_name, c.columns), library_int(operator_name, c.rows),
+                   library_int(operator_name, k), &alpha, b.data, CUDA_R_32F, leading(b), a.data, CUDA_R_32F,
+                   leading(a), &beta, c.data, CUDA_R_32F, leading(c), compute, CUBLAS_GEMM_DEFAULT),
+      operator_name);
+}
+
+// With A = A' + A'' and B = B' + B'', the small parts below 2^-11 of the big ones: A B = A'' B' + A' B'' + A'
+// B' to 2^-22. In panels, so that the parts fit in the workspace.
+void Blas::split_product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
+                         ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
+  const bool flip_a = transpose_a == Transpose::yes, flip_b = transpose_b == Transpose::yes;
+  const std::int64_t k = flip_a ? a.rows : a.columns;
+  for (std::int64_t k_first = 0; k_first < k; k_first += split_depth) {
+    const std::int64_t depth = std::min(split_depth, k - k_first);
+    const std::int64_t width = std::min(c.columns, rows_that_fit(split_floats / 2, depth));
+    const std::int64_t height = std::min(c.rows, rows_that_fit(split_floats / 2, depth));
+    const float beta_here = k_first == 0 ? beta : 1.0f;
+    for (std::int64_t j = 0; j < c.columns; j += width) {
+      const std::int64_t columns = std::min(width, c.columns - j);
+      float* scratch_b = split_workspace_;
+      const Split split_b =
+          split(stream_, operator_name, part(b, !flip_b, j, columns, k_first, depth), scratch_b);
+      for (std::int64_t i = 0; i < c.rows; i += height) {
+        const std::int64_t rows = std::min(height, c.rows - i);
+        float* scratch_a = scratch_b;
+        const Split split_a =
+            split(stream_, operator_name, part(a, flip_a, i, rows, k_first, depth), scratch_a);
+        const MatrixView panel = c.row_range(i, rows).column_range(j, columns);
+        const auto add = [&](ConstMatrixView left, ConstMatrixView right, float scale) {
+          product(operator_name, transpose_a, transpose_b, alpha, left, right, scale, panel,
+                  CUBLAS_COMPUTE_32F_FAST_TF32);
+        };
+        add(split_a.small, split_b.big, beta_here);
+        add(split_a.big, split_b.small, 1.0f);
+        add(split_a.big, split_b.big, 1.0f);
+      }
+    }
+  }
+}
+
+}  // namespace sea::cuda

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "common/launch.cuh"
+
+namespace sea::cuda {
+
+/// Whether four floats can be read or written at a time from the start of every row.
+inline bool rows_aligned(ConstMatrixView matrix) {
+  return reinterpret_cast<std::uintptr_t>(matrix.data) % 16 == 0 &&
+         (matrix.leading_dimension % 4 == 0 || matrix.rows <= 1);
+}
+
+/// Four neighbouring floats of a row, or one.
+template <int width>
+struct Pack {
+  float value[width];
+};
+
+template <int width>
+__device__ __forceinline__ Pack<width> load_pack(const float* address) {
+  static_assert(width == 1 || width == 4, "one float or 16 bytes");
+  if constexpr (width == 4) {
+    const float4 four = *reinterpret_cast<const float4*>(address);
+    return {{four.x, four.y, four.z, four.w}};
+  } else {
+    return {{*address}};
+  }
+}
+
+template <int width>
+__device__ __forceinline__ void store_pack(float* address, const Pack<width>& pack) {
+  if constexpr (width == 4) {
+    *reinterpret_cast<float4*>(address) =
+        make_float4(pack.value[0], pack.value[1], pack.value[2], pack.value[3]);
+  } else {
+    *address = pack.value[0];
+  }
+}
+
+namespace detail {
+
+template <int width, class Function, class... Inputs>
+__device__ __forceinline__ void apply_function(const Function& function, float* y, const Inputs*... inputs) {
+  Pack<width> result;
+  const auto apply = [&](const auto&... packs) {
+#pragma unroll
+    for (int i = 0; i < width; ++i) result.value[i] = function(packs.value[i]...);
+  };
+  apply(load_pack<width>(inputs)...);
+  store_pack<width>(y, result);
+}
+
+/// One thread for each `width` columns of a row.
+template <int width, class Function, class... Inputs>
+__global__ void elementwise_kernel(Function function, MatrixView y, Inputs... inputs) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  std::int64_t j = (static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * width;
+  if (i >= y.rows) return;
+  if (j + width <= y.columns) {
+    apply_function<width>(function, &y(i, j), &inputs(i, j)...);
+  } else {
+    for (; j < y.columns; ++j) apply_function<1>(function, &y(i, j), &inputs(i, j)...);
+  }
+}
+
+}  // namespace detail
+
+/// y(i, j) = function(inputs(i, j)...) for matrices of one shape; y may be one of the inputs. `function` is
+/// an object with a __device__ operator() on floats.
+template <class Function, class... Inputs>
+void elementwise(cudaStream_t stream, const char* operator_name, const Function& function, MatrixView y,
+                 const Inputs&... inputs) {
+  const auto start = [&](auto kernel, std::int64_t width) {
+    const std::int64_t packs = blocks_of(y.columns, width);
+    std::int64_t across = 1;
+    while (across < packs && across < 256) across *= 2;
+    const std::int64_t rows = 256 / across;
+    const dim3 blocks(grid_size(blocks_of(y.rows, rows)), grid_size(blocks_of(packs, across)));
+    launch(stream, operator_name, {blocks, dim3(grid_size(across), grid_size(rows))}, kernel, function, y,
+           inputs...);
+  };
+  if (rows_aligned(y) && (rows_aligned(inputs) && ...)) {
+    start(&detail::elementwise_kernel<4, Function, Inputs...>, 4);
+  } else {
+    start(&detail::elementwise_kernel<1, Function, Inputs...>, 1);
+  }
+}
+
+}  // namespace sea::cuda

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "common/cuda.cuh"
+
+namespace sea::cuda {
+
+/// A float as the sum of two TF32 numbers, exact to 2^-22 of it.
+struct SplitFloat {
+  std::uint32_t big;
+  std::uint32_t small;
+};
+
+__device__ __forceinline__ SplitFloat split_tf32(float x) {
+  const std::uint32_t big = to_tf32(x);
+  return {big, to_tf32(x - __uint_as_float(big))};
+}
+
+/// The operands of one tensor core product, split.
+template <int count>
+struct SplitFragment {
+  std::uint32_t big[count];
+  std::uint32_t small[count];
+
+  __device__ __forceinline__ void set(int i, float x) {
+    const SplitFloat split = split_tf32(x);
+    big[i] = split.big;
+    small[i] = split.small;
+  }
+};
+
+using SplitA = SplitFragment<4>;
+using SplitB = SplitFragment<2>;
+
+/// d += a b to nearly float32's precision: three products, the small ones first; the product of the two small
+/// parts is below the last bit.
+__device__ __forceinline__ void mma_m16n8k8_tf32x3(float (&d)[4], const SplitA& a, const SplitB& b) {
+  mma_m16n8k8_tf32(d, a.small, b.big);
+  mma_m16n8k8_tf32(d, a.big, b.small);
+  mma_m16n8k8_tf32(d, a.big, b.big);
+}
+
+}  // namespace sea::cuda

@@ -1,0 +1,120 @@
+#include "simt/device.hpp"
+
+#include <utility>
+
+#include "simt/memory_fault.hpp"
+
+namespace sea::simt {
+
+namespace {
+
+/// Opens device memory to the work that runs in its scope, and to nothing else.
+class WorkScope {
+ public:
+  explicit WorkScope(DeviceMemory& memory) : memory_(memory), guard_(memory) { memory_.open(); }
+  ~WorkScope() { memory_.close(); }
+  WorkScope(const WorkScope&) = delete;
+  WorkScope& operator=(const WorkScope&) = delete;
+
+ private:
+  DeviceMemory& memory_;
+  MemoryFaultGuard guard_;
+};
+
+}  // namespace
+
+Device& Device::instance() {
+  static Device device;
+  return device;
+}
+
+CUstream_st& Device::stream_of(CUstream_st* stream) {
+  return stream == nullptr ? default_stream_ : *stream;
+}
+
+std::shared_ptr<Operation> Device::add(std::function<void(Random&)> work,
+                                       const std::vector<std::shared_ptr<Operation>>& after, bool is_free) {
+  auto operation = std::make_shared<Operation>();
+  operation->work = std::move(work);
+  operation->is_free = is_free;
+  for (const std::shared_ptr<Operation>& earlier : after) {
+    if (earlier == nullptr || earlier->done) continue;
+    earlier->successors.push_back(operation);
+    ++operation->waits_for;
+  }
+  if (operation->waits_for == 0) {
+    ready_.push_back(operation);
+  } else {
+    waiting_.insert(operation);
+  }
+  return operation;
+}
+
+void Device::enqueue(CUstream_st& stream, std::function<void(Random&)> work, bool is_free) {
+  if (stream.recording != nullptr) {
+    stream.recording->nodes.push_back({std::move(work), stream.recorded_last});
+    stream.recorded_last = {stream.recording->nodes.size() - 1};
+    return;
+  }
+  stream.last = add(std::move(work), {stream.last}, is_free);
+}
+
+void Device::make_wait(CUstream_st& stream, const std::shared_ptr<Operation>& operation) {
+  stream.last = add({}, {stream.last, operation}, false);
+}
+
+void Device::replay(CUgraphExec_st& graph, CUstream_st& stream) {
+  const std::shared_ptr<Operation> start = add({}, {stream.last, graph.last}, false);
+  std::vector<std::shared_ptr<Operation>> operations;
+  for (const Node& node : graph.nodes) {
+    std::vector<std::shared_ptr<Operation>> after{start};
+    for (const std::size_t earlier : node.after) after.push_back(operations[earlier]);
+    operations.push_back(add(node.work, after, false));
+  }
+  operations.push_back(start);
+  stream.last = graph.last = add({}, operations, false);
+}
+
+void Device::finish(const std::shared_ptr<Operation>& operation) {
+  operation->done = true;
+  operation->work = {};
+  for (const std::shared_ptr<Operation>& successor : operation->successors) {
+    if (--successor->waits_for > 0) continue;
+    waiting_.erase(successor);
+    ready_.push_back(successor);
+  }
+  operation->successors.clear();
+}
+
+bool Device::work_until(const std::shared_ptr<Operation>& operation) {
+  if (ready_.empty() || (operation != nullptr && operation->done)) return true;
+  const WorkScope scope(memory);
+  try {
+    while (!ready_.empty() && (operation == nullptr || !operation->done)) {
+      const std::size_t pick = random_.below(ready_.size());
+      const std::shared_ptr<Operation> next = ready_[pick];
+      ready_[pick] = ready_.back();
+      ready_.pop_back();
+      if (next->work) next->work(random_);
+      finish(next);
+    }
+    return true;
+  } catch (const std::exception& error) {
+    last_fault = error.what();
+    throw_away();
+    return false;
+  }
+}
+
+void Device::throw_away() {
+  const auto end = [&](const std::shared_ptr<Operation>& operation) {
+    if (operation->is_free) operation->work(random_);
+    operation->done = true;
+    operation->work = {};
+    operation->successors.clear();
+  };
+  for (const auto& operation : std::exchange(ready_, {})) end(operation);
+  for (const auto& operation : std::exchange(waiting_, {})) end(operation);
+}
+
+}  // namespace sea::simt

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "simt/device_memory.hpp"
+#include "simt/grid.hpp"
+#include "simt/random.hpp"
+
+namespace sea::simt {
+
+/// One piece of device work: a kernel, a copy. It waits for others, and others wait for it.
+struct Operation {
+  std::function<void(Random&)> work;  ///< empty where it only joins others
+  bool is_free = false;               ///< gives memory back: done even after a fault
+  bool done = false;
+  std::size_t waits_for = 0;
+  std::vector<std::shared_ptr<Operation>> successors;
+};
+
+/// A recorded piece of device work; `after` are places of earlier ones in the recording.
+struct Node {
+  std::function<void(Random&)> work;
+  std::set<std::size_t> after;
+};
+
+}  // namespace sea::simt
+
+struct CUgraph_st {
+  std::vector<sea::simt::Node> nodes;
+};
+
+struct CUgraphExec_st {
+  std::vector<sea::simt::Node> nodes;
+  std::shared_ptr<sea::simt::Operation> last;  ///< the end of the latest replay
+};
+
+struct CUstream_st {
+  std::shared_ptr<sea::simt::Operation> last;
+  CUgraph_st* recording = nullptr;  ///< not null while it is being captured
+  std::set<std::size_t> recorded_last;
+};
+
+struct CUevent_st {
+  std::shared_ptr<sea::simt::Operation> last;
+  CUgraph_st* recording = nullptr;
+  std::set<std::size_t> recorded_last;
+};
+
+namespace sea::simt {
+
+/// The emulated device: memory, and work that is put off until somebody waits for it. Then it is done in an
+/// order drawn from the seed among those that streams and events allow.
+class Device {
+ public:
+  static Device& instance();
+
+  std::mutex mutex;  ///< held through every call of the runtime interface
+  DeviceMemory memory;
+  std::string last_fault;
+  std::unordered_map<const void*, std::size_t> dynamic_shared_limit;  ///< of each kernel, where it was raised
+  std::set<CUstream_st*> streams;
+  std::set<CUevent_st*> events;
+
+  void seed(std::uint64_t seed) { random_ = Random(seed); }
+  /// What all copies to the host have brought so far, as one number.
+  std::uint64_t download_digest = 0;
+
+  /// The stream itself, or the default stream's own object.
+  CUstream_st& stream_of(CUstream_st* stream);
+  /// Adds work at the end of a stream, or records it where the stream is being captured.
+  void enqueue(CUstream_st& stream, std::function<void(Random&)> work, bool is_free = false);
+  /// From here on, the stream waits for `operation`.
+  void make_wait(CUstream_st& stream, const std::shared_ptr<Operation>& operation);
+  void replay(CUgraphExec_st& graph, CUstream_st& stream);
+
+  /// Does work until `operation` is done; all there is where it is null. False after a fault: what was left
+  /// is thrown away, and `last_fault` says what happened.
+  bool work_until(const std::shared_ptr<Operation>& operation);
+
+ private:
+  Device() = default;
+  std::shared_ptr<Operation> add(std::function<void(Random&)> work,
+                                 const std::vector<std::shared_ptr<Operation>>& after, bool is_free);
+  void finish(const std::shared_ptr<Operation>& operation);
+  void throw_away();
+
+  Random random_;
+  CUstream_st default_stream_;
+  std::set<std::shared_ptr<Operation>> waiting_;
+  std::vector<std::shared_ptr<Operation>> ready_;
+};
+
+}  // namespace sea::simt

@@ -1,0 +1,411 @@
+#include "simt/grid.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "simt/fiber.hpp"
+#include "simt/shared_region.hpp"
+
+namespace sea::simt {
+
+namespace {
+
+enum class Wait { none, block, grid, warp };
+
+struct Block;
+
+struct PendingCopy {
+  void* destination;
+  const void* source;
+  std::size_t bytes;
+  unsigned group;
+};
+
+struct Thread {
+  Fiber* fiber = nullptr;
+  Block* block = nullptr;
+  uint3 index{};
+  unsigned number = 0;  ///< within the block
+  bool finished = false;
+  Wait wait = Wait::none;
+  const char* what = "";
+  Site site;
+  unsigned mask = 0;
+  WarpOperation operation = nullptr;
+  void* payload = nullptr;
+  unsigned copy_group = 0;
+  std::vector<PendingCopy> copies;
+
+  unsigned lane() const { return number % warp_size; }
+};
+
+struct Block {
+  uint3 index{};
+  std::vector<Thread> threads;
+  SharedRegion* shared = nullptr;
+  unsigned finished = 0;
+  unsigned arrived = 0;
+  int predicates = 0;
+  int vote = 0;
+  const char* what = "";
+  Site site;
+};
+
+void arrive(const PendingCopy& copy) {
+  if (copy.source == nullptr) {
+    std::memset(copy.destination, 0, copy.bytes);
+  } else {
+    std::memcpy(copy.destination, copy.source, copy.bytes);
+  }
+}
+
+std::string place(const uint3& index) {
+  return '(' + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z) +
+         ')';
+}
+
+std::string place(const Site& site) {
+  const std::string file = site.file_name();
+  return file.substr(file.rfind('/') + 1) + ':' + std::to_string(site.line());
+}
+
+/// One launch in progress. The running thread reaches it through `run`.
+class Run {
+ public:
+  Run(const KernelLaunch& launch, Random& random);
+  void to_end();
+
+  const KernelLaunch& launch;
+  Random& random;
+  Thread* current = nullptr;
+  std::string fault;
+
+  void make_ready(Thread& thread);
+  /// Back to the scheduler; returns when somebody has made this thread ready and its turn has come.
+  void switch_away() { current->fiber->yield(); }
+  void finish_current();
+  void release_block(Block& block);
+  void arrive_at_grid_barrier();
+
+ private:
+  void start_block(Block& block);
+  std::string explain_deadlock() const;
+
+  std::vector<Block> blocks_;  ///< those that are resident
+  std::vector<std::uint32_t> order_;
+  std::size_t started_ = 0;
+  std::size_t unfinished_threads_ = 0;
+  std::size_t at_grid_barrier_ = 0;
+  std::vector<Thread*> ready_;
+};
+
+thread_local FiberPool fibers;
+thread_local SharedRegions shared_regions;
+thread_local Run* run = nullptr;
+
+void enter_thread(void*) {
+  // A fiber runs one thread after the other; which one, it finds in `run`.
+  for (;;) {
+    std::string thrown;
+    try {
+      run->launch.thread();
+    } catch (const std::exception& error) {
+      thrown = error.what();
+    }
+    if (!thrown.empty()) fail("the kernel threw: " + thrown, Site());
+    run->finish_current();
+  }
+}
+
+Run::Run(const KernelLaunch& launch_, Random& random_) : launch(launch_), random(random_) {
+  const std::size_t count = std::size_t{launch.grid.x} * launch.grid.y * launch.grid.z;
+  const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
+  order_.resize(count);
+  std::iota(order_.begin(), order_.end(), 0u);
+  for (std::size_t i = count; i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+  // Blocks of a plain launch run one after the other or two at a time; neither may change the result.
+  const std::size_t resident = launch.cooperative ? count : std::min<std::size_t>(count, 1 + random.below(2));
+  blocks_.resize(resident);
+  for (std::size_t slot = 0; slot < resident; ++slot) {
+    blocks_[slot].threads.resize(threads);
+    blocks_[slot].shared = &shared_regions.at(slot);
+    for (unsigned number = 0; number < threads; ++number) {
+      Thread& thread = blocks_[slot].threads[number];
+      thread.fiber = &fibers.at(slot * threads + number);
+      thread.block = &blocks_[slot];
+      thread.number = number;
+      thread.index = {number % launch.block.x, number / launch.block.x % launch.block.y,
+                      number / (launch.block.x * launch.block.y)};
+    }
+  }
+}
+
+void Run::start_block(Block& block) {
+  const std::uint32_t number = order_[started_++];
+  block.index = {number % launch.grid.x, number / launch.grid.x % launch.grid.y,
+                 number / (launch.grid.x * launch.grid.y)};
+  block.finished = 0;
+  block.shared->prepare(launch.shared_bytes);
+  for (Thread& thread : block.threads) {
+    thread.finished = false;
+    thread.copies.clear();
+    thread.copy_group = 0;
+    make_ready(thread);
+  }
+  unfinished_threads_ += block.threads.size();
+}
+
+void Run::make_ready(Thread& thread) {
+  thread.wait = Wait::none;
+  ready_.push_back(&thread);
+}
+
+void Run::finish_current() {
+  current->finished = true;
+  --unfinished_threads_;
+  Block& block = *current->block;
+  // The last one hands its place to a block that has not run yet.
+  if (++block.finished == block.threads.size() && started_ < order_.size()) start_block(block);
+  switch_away();
+}
+
+void Run::release_block(Block& block) {
+  block.arrived = 0;
+  block.vote = block.predicates;
+  for (Thread& thread : block.threads) make_ready(thread);
+}
+
+void Run::arrive_at_grid_barrier() {
+  if (++at_grid_barrier_ < blocks_.size() * blocks_.front().threads.size()) return;
+  at_grid_barrier_ = 0;
+  for (Block& block : blocks_) {
+    for (Thread& thread : block.threads) make_ready(thread);
+  }
+}
+
+void Run::to_end() {
+  blockDim = launch.block;
+  gridDim = launch.grid;
+  for (Block& block : blocks_) start_block(block);
+  while (unfinished_threads_ > 0) {
+    if (ready_.empty()) {
+      fault = explain_deadlock();
+      break;
+    }
+    const std::size_t pick = random.below(ready_.size());
+    current = ready_[pick];
+    ready_[pick] = ready_.back();
+    ready_.pop_back();
+    threadIdx = current->index;
+    blockIdx = current->block->index;
+    current->fiber->resume(&enter_thread, nullptr);
+    if (!fault.empty()) break;
+  }
+  current = nullptr;
+  if (fault.empty()) return;
+  // Threads that are still somewhere in the kernel are forgotten there.
+  for (Block& block : blocks_) {
+    for (Thread& thread : block.threads) thread.fiber->drop();
+  }
+  throw Fault(fault);
+}
+
+std::string Run::explain_deadlock() const {
+  for (const Block& block : blocks_) {
+    for (const Thread& thread : block.threads) {
+      if (thread.finished) continue;
+      std::string who = launch.name + ": block " + place(block.index) + ", thread " + place(thread.index);
+      who += std::string(" waits at ") + thread.what + " (" + place(thread.site) + ')';
+      if (thread.wait == Wait::warp) {
+        for (const Thread& other : block.threads) {
+          const bool same_warp = other.number / warp_size == thread.number / warp_size;
+          if (!same_warp || (thread.mask >> other.lane() & 1u) == 0 || other.wait == Wait::warp) continue;
+          return who + " for lane " + std::to_string(other.lane()) + ", which " +
+                 (other.finished ? std::string("has ended")
+                                 : std::string("waits at ") + other.what + " (" + place(other.site) + ')');
+        }
+        return who + " for lanes that the warp does not have";
+      }
+      for (const Block& other_block : blocks_) {
+        if (thread.wait == Wait::block && &other_block != &block) continue;
+        for (const Thread& other : other_block.threads) {
+          if (other.wait == thread.wait && !other.finished) continue;
+          return who + " for thread " + place(other.index) + " of block " + place(other_block.index) +
+                 ", which " +
+                 (other.finished ? std::string("has ended")
+                                 : std::string("waits at ") + other.what + " (" + place(other.site) + ')');
+        }
+      }
+      return who + " for nobody";
+    }
+  }
+  return launch.name + ": nothing can run";
+}
+
+}  // namespace
+
+void run_launch(const KernelLaunch& launch, Random& random) {
+  Run launched(launch, random);
+  run = &launched;
+  try {
+    launched.to_end();
+  } catch (...) {
+    run = nullptr;
+    throw;
+  }
+  run = nullptr;
+}
+
+bool in_kernel() {
+  return run != nullptr && run->current != nullptr;
+}
+
+void fail(const std::string& what, Site site) {
+  const Thread& thread = *run->current;
+  run->fault = run->launch.name + ": block " + place(thread.block->index) + ", thread " +
+               place(thread.index) + ": " + what +
+               (site.line() > 0 ? " (" + place(site) + ')' : std::string());
+  run->switch_away();
+  __builtin_unreachable();
+}
+
+unsigned lane_number() {
+  return run->current->lane();
+}
+
+int block_barrier(const char* what, int predicate, Site site) {
+  Thread& thread = *run->current;
+  Block& block = *thread.block;
+  if (block.arrived == 0) {
+    block.what = what;
+    block.site = site;
+    block.predicates = 0;
+  } else if (std::strcmp(block.what, what) != 0 || block.site.line() != site.line() ||
+             std::strcmp(block.site.file_name(), site.file_name()) != 0) {
+    fail(std::string(what) + " is reached while other threads of the block wait at " + block.what + " (" +
+             place(block.site) + ')',
+         site);
+  }
+  block.predicates += predicate != 0 ? 1 : 0;
+  thread.wait = Wait::block;
+  thread.what = what;
+  thread.site = site;
+  if (++block.arrived == block.threads.size()) run->release_block(block);
+  run->switch_away();
+  return block.vote;
+}
+
+void grid_barrier(Site site) {
+  if (!run->launch.cooperative) fail("grid_sync in a launch that is not cooperative", site);
+  Thread& thread = *run->current;
+  thread.wait = Wait::grid;
+  thread.what = "grid_sync";
+  thread.site = site;
+  run->arrive_at_grid_barrier();
+  run->switch_away();
+}
+
+void warp_collective(const char* what, unsigned mask, WarpOperation operation, void* payload, Site site) {
+  Thread& thread = *run->current;
+  std::vector<Thread>& threads = thread.block->threads;
+  const unsigned first = thread.number - thread.lane();
+  if ((mask >> thread.lane() & 1u) == 0) {
+    fail(std::string(what) + " is called by lane " + std::to_string(thread.lane()) +
+             ", which its mask leaves out",
+         site);
+  }
+  thread.wait = Wait::warp;
+  thread.what = what;
+  thread.site = site;
+  thread.mask = mask;
+  thread.operation = operation;
+  thread.payload = payload;
+  WarpPayloads payloads{mask, {}, thread.lane(), site};
+  bool complete = true;
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    if ((mask >> lane & 1u) == 0) continue;
+    if (first + lane >= threads.size()) {
+      fail(std::string(what) + " names lane " + std::to_string(lane) + ", which the warp does not have",
+           site);
+    }
+    const Thread& other = threads[first + lane];
+    if (other.wait != Wait::warp || other.finished) {
+      complete = false;
+      break;
+    }
+    if (other.mask != mask || other.operation != operation || std::strcmp(other.what, what) != 0) {
+      fail(std::string(what) + " waits for lane " + std::to_string(lane) + ", which waits at " + other.what +
+               " (" + place(other.site) + ") with " + (other.mask == mask ? "the same mask" : "another mask"),
+           site);
+    }
+    payloads.payload[lane] = other.payload;
+  }
+  if (complete) {
+    operation(payloads);
+    for (unsigned lane = 0; lane < warp_size; ++lane) {
+      if ((mask >> lane & 1u) != 0) run->make_ready(threads[first + lane]);
+    }
+  }
+  run->switch_away();
+}
+
+void* shared_memory_of(std::size_t bytes, std::size_t alignment, Site site) {
+  if (bytes > run->launch.shared_bytes) {
+    fail("shared memory of " + std::to_string(bytes) + " bytes is used and the launch asked for " +
+             std::to_string(run->launch.shared_bytes),
+         site);
+  }
+  if (alignment > 16) fail("shared memory is aligned to 16 bytes and not to more", site);
+  return run->current->block->shared->data();
+}
+
+bool in_shared_memory(const void* address, std::size_t bytes) {
+  const auto* first = static_cast<const std::byte*>(address);
+  const std::byte* data = run->current->block->shared->data();
+  return first >= data && first + bytes <= data + run->launch.shared_bytes;
+}
+
+void start_copy(void* shared, const void* global, std::size_t bytes, bool valid, Site site) {
+  const auto is_aligned = [&](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % bytes == 0; };
+  if (!is_aligned(shared) || (valid && !is_aligned(global)))
+    fail("an asynchronous copy is not aligned", site);
+  if (!in_shared_memory(shared, bytes)) fail("an asynchronous copy goes beyond shared memory", site);
+  Thread& thread = *run->current;
+  const PendingCopy copy{shared, valid ? global : nullptr, bytes, thread.copy_group};
+  if (run->random.coin()) {
+    arrive(copy);
+  } else {
+    thread.copies.push_back(copy);
+  }
+}
+
+void commit_copies() {
+  ++run->current->copy_group;
+}
+
+void wait_for_copies(unsigned newest) {
+  Thread& thread = *run->current;
+  // What no `commit_copies` has closed is not waited for.
+  std::erase_if(thread.copies, [&](const PendingCopy& copy) {
+    if (copy.group + newest >= thread.copy_group) return false;
+    arrive(copy);
+    return true;
+  });
+}
+
+void* empty_stack() {
+  return run->current->fiber->empty_stack();
+}
+
+std::string describe_guard(const void* address) {
+  if (!in_kernel()) return {};
+  if (run->current->fiber->in_guard(address)) return "a thread used up its stack";
+  for (std::size_t slot = 0; slot < shared_regions.size(); ++slot) {
+    if (shared_regions.at(slot).in_guard(address)) return "an access beyond shared memory";
+  }
+  return {};
+}
+
+}  // namespace sea::simt
