@@ -80,6 +80,7 @@ void print_files(const Interactions& data) {
     return;
   }
   std::vector<FileRow> rows;
+  rows.reserve(files.size() + 1);
   for (const fs::path& file : files) rows.push_back(examine(file, data.items));
   std::size_t name_width = 4, shape_width = 5, dtype_width = 5;
   for (const FileRow& row : rows) {

@@ -72,7 +72,7 @@ class HeaderParser {
     if (quote != '\'' && quote != '"') malformed("a quoted word is missing");
     const std::size_t end = text_.find(quote, ++position_);
     if (end == std::string_view::npos) malformed("a quote is not closed");
-    const std::string word(text_.substr(position_, end - position_));
+    std::string word(text_.substr(position_, end - position_));
     position_ = end + 1;
     return word;
   }

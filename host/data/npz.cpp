@@ -68,7 +68,7 @@ void write_npz(const fs::path& file, const std::vector<NpzArray>& arrays) {
     add_array(archive.get(), file, array, headers.back());
   }
   if (zip_close(archive.get()) != 0) zip_failed(file, zip_strerror(archive.get()));
-  archive.release();
+  static_cast<void>(archive.release());  // closed
   pending.commit();
 }
 

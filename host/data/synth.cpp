@@ -176,8 +176,8 @@ void check_sizes(const SynthSizes& sizes) {
     throw UsageError(fmt::format("--interactions is {}; with {} users and {} items it may be {} to {}",
                                  sizes.interactions, sizes.users, sizes.items, least, most));
   // Traits of the items, interactions and their owners, a user's bookkeeping.
-  const std::int64_t needed =
-      4 * (2 * 24 + 32 + 16) * sizes.items + 8 * sizes.items + 8 * sizes.interactions + 16 * sizes.users;
+  constexpr std::int64_t bytes_an_item = 4 * (2 * 24 + 32 + 16) + 8;
+  const std::int64_t needed = bytes_an_item * sizes.items + 8 * sizes.interactions + 16 * sizes.users;
   if (const std::int64_t there = available_memory(); needed > there)
     throw UsageError(fmt::format("--users, --items and --interactions need {} of memory, and {} are free",
                                  bytes_text(needed), bytes_text(there)));

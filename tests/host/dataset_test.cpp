@@ -362,8 +362,12 @@ TEST_CASE("dataset: the fingerprint follows the bytes that are read, and nothing
   write_npy(mini / "image_feat.npy", features.view());
   CHECK(load_dataset(mini, {}).fingerprint != first);
   CHECK(load_dataset(mini, text_alone).fingerprint == alone);
+  const std::string interactions = load_dataset(mini, {}).interactions_fingerprint;
+  CHECK(interactions.size() == 16);
+  CHECK(load_dataset(mini, no_features).interactions_fingerprint == interactions);
   write_file(mini / "mini.inter", good + "1\t1\t0\n");
   CHECK(load_dataset(mini, text_alone).fingerprint != alone);
+  CHECK(load_dataset(mini, no_features).interactions_fingerprint != interactions);
   // Another place, the same data.
   const TemporaryFolder elsewhere;
   make_mini(elsewhere);
