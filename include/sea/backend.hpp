@@ -280,9 +280,9 @@ class Backend {
                     MatrixView d_unique, Workspace workspace) = 0;
   virtual std::size_t club_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const = 0;
 
-  /// Fits q: `losses.size()` full-batch Adam steps on -(sum over `pairs`, one or two, of mean_i ll(x_i, y_i)).
-  /// `parameters` and its two moments are updated; Adam's t of step s is `state->step * losses.size() + s +
-  /// 1`. losses[s] is the value before update s. SEA, Eq. 15.
+  /// Fits q: `losses.size()` full-batch Adam steps on -(sum over `pairs`, one or two, of mean_i ll(x_i,
+  /// y_i)). `parameters` and its two moments are updated; Adam's t of step s is `state->step * losses.size()
+  /// + s + 1`. losses[s] is the value before update s. SEA, Eq. 15.
   virtual void club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
                         VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
                         const StepState* state, VectorView losses, Workspace workspace) = 0;
