@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cpu/scratch.hpp"
-#include "cpu/thread_pool.hpp"
 #include "cpu/tile_product.hpp"
 #include "sea/fast_exp.hpp"
 #include "sea/matrix.hpp"
