@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <exception>
 #include <new>
 
 #include "commands.hpp"
+#include "models/key.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -35,6 +37,14 @@ void print_error(std::string text) {
   fmt::print(stderr, "error: {}\n", text);
 }
 
+void refuse_unknown_command(const CLI::App& app, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw UsageError(
+        fmt::format("there is no command '{}'; did you mean {}?", name, nearest_name(name, names)));
+}
+
 int run(int argc, char** argv) {
   CLI::App app("SEA: train and use multimedia recommenders", "sea");
   app.set_version_flag("--version", "sea " SEA_VERSION);
@@ -42,6 +52,7 @@ int run(int argc, char** argv) {
   for (const auto& add :
        {add_info, add_train, add_evaluate, add_recommend, add_export, add_synth, add_models})
     add(app);
+  if (argc > 1 && argv[1][0] != '-') refuse_unknown_command(app, argv[1]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
