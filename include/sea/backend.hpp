@@ -235,8 +235,8 @@ class Backend {
   /// Queries (q x w), keys (n x w), k <= n; `excluded` (q x n, empty where `excluded.row_offsets` is null)
   /// names keys that a row may not have, ascending. Where fewer than k are left, ids are -1 and scores
   /// -infinity. ids and scores are (q x k), row-major. Scores are summed in one fixed order in double
-  /// precision and rounded to float, the same on every backend (fixed_dot.hpp), so that ids are too. Memory:
-  /// q x k plus a tile, never q x n.
+  /// precision and rounded to float, the same on every backend (fixed_dot.hpp), so that ids are too. A score
+  /// that is not a number is never taken. Memory: q x k plus a tile, never q x n.
   virtual void topk_dot(ConstMatrixView queries, ConstMatrixView keys, std::int64_t k,
                         const CsrPatternView& excluded, IndexView ids, VectorView scores,
                         Workspace workspace) = 0;
