@@ -186,9 +186,9 @@ TEST_CASE("propagation equals the sum of powers of the graph, and the last power
           return sum;
         };
         program.forward();
-        program.backward();
         std::vector<float> out(3 * width);
         backend.copy_to_host(out.data(), program.value(y).data, out.size() * sizeof(float));
+        program.backward();
         CHECK(relative_error(out, naive(start)) < 1e-6);
         const auto loss = [&](const std::vector<double>& x) { return negative_distance(naive(x), target); };
         CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
