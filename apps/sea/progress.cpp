@@ -15,7 +15,7 @@ namespace {
 std::string loss_text(const LossMeans& losses) {
   std::string text;
   for (const auto& [name, mean] : losses)
-    text += fmt::format("{}{} {:.4f}", text.empty() ? "" : "  ", name == "total" ? "loss" : name, mean);
+    text += fmt::format("{}{} {:.4g}", text.empty() ? "" : " ", name == "total" ? "loss" : name, mean);
   return text;
 }
 
@@ -70,9 +70,9 @@ void ProgressDisplay::show_stage(const std::string& what) {
 
 void ProgressDisplay::show(const EpochProgress& progress) {
   if (quiet_ || !terminal_) return;
-  constexpr int width = 20;
+  const int width = terminal_columns() < 120 ? 10 : 20;
   const int filled = static_cast<int>(progress.step * width / std::max<std::int64_t>(progress.steps, 1));
-  rewrite(fmt::format("epoch {} [{}{}] {}/{}  {} left  {}  {}", progress.epoch, std::string(filled, '#'),
+  rewrite(fmt::format("epoch {} [{}{}] {}/{} {} left, {}, {}", progress.epoch, std::string(filled, '#'),
                       std::string(width - filled, '.'), progress.step, progress.steps,
                       duration_text(progress.seconds_left), rate_text(progress.samples_per_second),
                       loss_text(progress.losses)));
