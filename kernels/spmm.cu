@@ -106,6 +106,14 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
+template <int lanes, int width>
+void start(cudaStream_t stream, const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
+  const dim3 blocks(cuda::grid_size(cuda::blocks_of(a.rows, block_threads / lanes)),
+                    cuda::grid_size(cuda::blocks_of(x.columns, lanes * width)));
+  cuda::launch(stream, "spmm", {blocks, dim3(block_threads), sizeof(Shared<lanes, width>)},
+               &spmm_kernel<lanes, width>, a, x, residual, y);
+}
+
 }  // namespace
 
 void CudaBackend::spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
@@ -113,23 +121,16 @@ void CudaBackend::spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView resi
   cuda::require_shape("spmm", "y", y, a.rows, x.columns);
   if (!residual.empty()) cuda::require_shape("spmm", "residual", residual, a.rows, x.columns);
   if (y.empty()) return;
-  const auto start =
-      [&]<int lanes, int width>(void (*kernel)(CsrView, ConstMatrixView, ConstMatrixView, MatrixView)) {
-        const dim3 blocks(cuda::grid_size(cuda::blocks_of(a.rows, block_threads / lanes)),
-                          cuda::grid_size(cuda::blocks_of(x.columns, lanes * width)));
-        cuda::launch(context_->stream, "spmm", {blocks, dim3(block_threads), sizeof(Shared<lanes, width>)},
-                     kernel, a, x, residual, y);
-      };
   const bool aligned = x.columns % 4 == 0 && cuda::rows_aligned(x) && cuda::rows_aligned(y) &&
                        (residual.empty() || cuda::rows_aligned(residual));
   if (!aligned) {
-    start.operator()<32, 1>(&spmm_kernel<32, 1>);
+    start<32, 1>(context_->stream, a, x, residual, y);
   } else if (x.columns <= 32) {
-    start.operator()<8, 4>(&spmm_kernel<8, 4>);
+    start<8, 4>(context_->stream, a, x, residual, y);
   } else if (x.columns <= 64) {
-    start.operator()<16, 4>(&spmm_kernel<16, 4>);
+    start<16, 4>(context_->stream, a, x, residual, y);
   } else {
-    start.operator()<32, 4>(&spmm_kernel<32, 4>);
+    start<32, 4>(context_->stream, a, x, residual, y);
   }
 }
 

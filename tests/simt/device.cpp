@@ -89,21 +89,22 @@ void Device::finish(const std::shared_ptr<Operation>& operation) {
 bool Device::work_until(const std::shared_ptr<Operation>& operation) {
   if (ready_.empty() || (operation != nullptr && operation->done)) return true;
   const WorkScope scope(memory);
-  try {
-    while (!ready_.empty() && (operation == nullptr || !operation->done)) {
-      const std::size_t pick = random_.below(ready_.size());
-      const std::shared_ptr<Operation> next = ready_[pick];
-      ready_[pick] = ready_.back();
-      ready_.pop_back();
+  while (!ready_.empty() && (operation == nullptr || !operation->done)) {
+    const std::size_t pick = random_.below(ready_.size());
+    const std::shared_ptr<Operation> next = ready_[pick];
+    ready_[pick] = ready_.back();
+    ready_.pop_back();
+    try {
       if (next->work) next->work(random_);
-      finish(next);
+    } catch (const std::exception& error) {
+      last_fault = error.what();
+      next->done = true;
+      throw_away();
+      return false;
     }
-    return true;
-  } catch (const std::exception& error) {
-    last_fault = error.what();
-    throw_away();
-    return false;
+    finish(next);
   }
+  return true;
 }
 
 void Device::throw_away() {

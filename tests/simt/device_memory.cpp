@@ -27,6 +27,17 @@ std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
+/// Large memory only at both ends: pages that nobody touches cost nothing to open and to close.
+void fill_with_garbage(std::byte* first, std::size_t bytes) {
+  constexpr std::size_t large = std::size_t{4} << 20, end = std::size_t{64} << 10;
+  if (bytes <= large) {
+    std::memset(first, 0xFF, bytes);
+  } else {
+    std::memset(first, 0xFF, end);
+    std::memset(first + bytes - end, 0xFF, end);
+  }
+}
+
 bool all_garbage(const std::byte* first, const std::byte* last) {
   return std::all_of(first, last, [](std::byte value) { return value == std::byte{0xFF}; });
 }
@@ -72,7 +83,7 @@ void* DeviceMemory::allocate(std::size_t bytes) {
   const Allocation allocation{bytes, next_, next_ + pages};
   next_ += pages + page_bytes();
   protect(allocation, PROT_READ | PROT_WRITE);
-  std::memset(allocation.pages, 0xFF, pages);
+  fill_with_garbage(allocation.pages, pages);
   std::byte* address = allocation.end - used;
   poison(allocation.pages, pages - used);
   poison(address + bytes, used - bytes);
@@ -135,18 +146,15 @@ std::string DeviceMemory::describe(const void* address) const {
     return found == allocations.begin() ? allocations.end() : --found;
   };
   const auto live = owner(live_), freed = owner(freed_);
-  if (freed != freed_.end() && byte < freed->second.end) {
-    return "an access to an allocation of " + std::to_string(freed->second.bytes) +
-           " bytes that has been freed";
-  }
-  if (live == live_.end()) return "an access to device memory that was never allocated";
-  const std::byte* end = live->first + live->second.bytes;
-  if (byte < end) {
-    return "an access to byte " + std::to_string(byte - live->first) + " of an allocation of " +
-           std::to_string(live->second.bytes) + " bytes by the host";
-  }
-  return "an access " + count_of_bytes(byte - end) + " past the end of an allocation of " +
-         std::to_string(live->second.bytes) + " bytes";
+  const bool was_freed = freed != freed_.end() && (live == live_.end() || live->first < freed->first);
+  if (!was_freed && live == live_.end()) return "an access to device memory that was never allocated";
+  const auto& [start, allocation] = was_freed ? *freed : *live;
+  const std::string which = "an allocation of " +
+                            count_of_bytes(static_cast<std::ptrdiff_t>(allocation.bytes)) +
+                            (was_freed ? " that has been freed" : "");
+  const std::byte* end = start + allocation.bytes;
+  return byte < end ? "an access to " + which
+                    : "an access " + count_of_bytes(byte - end) + " past the end of " + which;
 }
 
 }  // namespace sea::simt

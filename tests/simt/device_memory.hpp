@@ -7,8 +7,8 @@
 namespace sea::simt {
 
 /// Device memory: its own address range. Every allocation ends (up to 63 bytes) where forbidden pages begin,
-/// and starts as NaN bytes; no address is ever used twice, so that an access to freed memory faults too. The
-/// host cannot reach any of it: pages are open only while device work runs.
+/// and starts as NaN bytes (above 4 MB: at both ends); no address is ever used twice, so that an access to
+/// freed memory faults too. The host cannot reach any of it: pages are open only while device work runs.
 class DeviceMemory {
  public:
   DeviceMemory();

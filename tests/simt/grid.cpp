@@ -44,6 +44,7 @@ struct Thread {
 struct Block {
   uint3 index{};
   std::vector<Thread> threads;
+  std::vector<unsigned> in_warp_operation;  ///< of each warp, the lanes that wait in one
   SharedRegion* shared = nullptr;
   unsigned finished = 0;
   unsigned arrived = 0;
@@ -52,6 +53,11 @@ struct Block {
   const char* what = "";
   Site site;
 };
+
+/// Equal texts; most often they are one.
+bool same(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
 
 void arrive(const PendingCopy& copy) {
   if (copy.source == nullptr) {
@@ -83,14 +89,17 @@ class Run {
   std::string fault;
 
   void make_ready(Thread& thread);
-  /// Back to the scheduler; returns when somebody has made this thread ready and its turn has come.
-  void switch_away() { current->fiber->yield(); }
+  /// To a ready thread, or to `to_end` where there is none; returns when somebody has made this thread ready
+  /// and its turn has come.
+  void switch_away();
   void finish_current();
   void release_block(Block& block);
   void arrive_at_grid_barrier();
 
  private:
   void start_block(Block& block);
+  /// Takes one of the ready threads and makes it the current one.
+  Thread& next();
   std::string explain_deadlock() const;
 
   std::vector<Block> blocks_;  ///< those that are resident
@@ -99,25 +108,31 @@ class Run {
   std::size_t unfinished_threads_ = 0;
   std::size_t at_grid_barrier_ = 0;
   std::vector<Thread*> ready_;
+  Fiber scheduler_;
 };
 
-thread_local FiberPool fibers;
-thread_local SharedRegions shared_regions;
 thread_local Run* run = nullptr;
 
-void enter_thread(void*) {
-  // A fiber runs one thread after the other; which one, it finds in `run`.
+/// What ends the thread that made the fault, so that its own frames are unwound.
+struct LaunchEnded {};
+
+// A fiber runs one thread after the other; which one, it finds in `run`.
+void run_threads() {
   for (;;) {
-    std::string thrown;
     try {
       run->launch.thread();
-    } catch (const std::exception& error) {
-      thrown = error.what();
+    } catch (const LaunchEnded&) {
     }
-    if (!thrown.empty()) fail("the kernel threw: " + thrown, Site());
-    run->finish_current();
+    if (run->fault.empty()) {
+      run->finish_current();
+    } else {
+      run->switch_away();
+    }
   }
 }
+
+thread_local FiberPool fibers(&run_threads);
+thread_local SharedRegions shared_regions;
 
 Run::Run(const KernelLaunch& launch_, Random& random_) : launch(launch_), random(random_) {
   const std::size_t count = std::size_t{launch.grid.x} * launch.grid.y * launch.grid.z;
@@ -131,6 +146,7 @@ Run::Run(const KernelLaunch& launch_, Random& random_) : launch(launch_), random
   for (std::size_t slot = 0; slot < resident; ++slot) {
     blocks_[slot].threads.resize(threads);
     blocks_[slot].shared = &shared_regions.at(slot);
+    blocks_[slot].in_warp_operation.assign((threads + warp_size - 1) / warp_size, 0u);
     for (unsigned number = 0; number < threads; ++number) {
       Thread& thread = blocks_[slot].threads[number];
       thread.fiber = &fibers.at(slot * threads + number);
@@ -160,6 +176,22 @@ void Run::start_block(Block& block) {
 void Run::make_ready(Thread& thread) {
   thread.wait = Wait::none;
   ready_.push_back(&thread);
+}
+
+Thread& Run::next() {
+  const std::size_t pick = random.below(ready_.size());
+  current = ready_[pick];
+  ready_[pick] = ready_.back();
+  ready_.pop_back();
+  threadIdx = current->index;
+  blockIdx = current->block->index;
+  return *current;
+}
+
+void Run::switch_away() {
+  Fiber& from = *current->fiber;
+  Fiber& to = ready_.empty() || !fault.empty() ? scheduler_ : *next().fiber;
+  if (&to != &from) from.switch_to(to);
 }
 
 void Run::finish_current() {
@@ -194,13 +226,7 @@ void Run::to_end() {
       fault = explain_deadlock();
       break;
     }
-    const std::size_t pick = random.below(ready_.size());
-    current = ready_[pick];
-    ready_[pick] = ready_.back();
-    ready_.pop_back();
-    threadIdx = current->index;
-    blockIdx = current->block->index;
-    current->fiber->resume(&enter_thread, nullptr);
+    scheduler_.switch_to(*next().fiber);
     if (!fault.empty()) break;
   }
   current = nullptr;
@@ -213,35 +239,34 @@ void Run::to_end() {
 }
 
 std::string Run::explain_deadlock() const {
+  const auto doing = [](const Thread& thread) {
+    return thread.finished ? std::string("has ended")
+                           : std::string("waits at ") + thread.what + " (" + place(thread.site) + ')';
+  };
+  // Whoever waits, waits for a thread that will never come to the same place.
+  const auto keeps_waiting = [](const Thread& thread, const Thread& other) {
+    if (other.finished || other.wait != thread.wait) return true;
+    return thread.wait == Wait::warp && other.mask != thread.mask;
+  };
+  const auto is_awaited = [](const Thread& thread, const Thread& other) {
+    if (thread.wait == Wait::grid) return true;
+    if (thread.block != other.block || thread.wait == Wait::block) return thread.block == other.block;
+    return thread.number / warp_size == other.number / warp_size && (thread.mask >> other.lane() & 1u) != 0;
+  };
   for (const Block& block : blocks_) {
     for (const Thread& thread : block.threads) {
       if (thread.finished) continue;
-      std::string who = launch.name + ": block " + place(block.index) + ", thread " + place(thread.index);
-      who += std::string(" waits at ") + thread.what + " (" + place(thread.site) + ')';
-      if (thread.wait == Wait::warp) {
-        for (const Thread& other : block.threads) {
-          const bool same_warp = other.number / warp_size == thread.number / warp_size;
-          if (!same_warp || (thread.mask >> other.lane() & 1u) == 0 || other.wait == Wait::warp) continue;
-          return who + " for lane " + std::to_string(other.lane()) + ", which " +
-                 (other.finished ? std::string("has ended")
-                                 : std::string("waits at ") + other.what + " (" + place(other.site) + ')');
-        }
-        return who + " for lanes that the warp does not have";
-      }
       for (const Block& other_block : blocks_) {
-        if (thread.wait == Wait::block && &other_block != &block) continue;
         for (const Thread& other : other_block.threads) {
-          if (other.wait == thread.wait && !other.finished) continue;
-          return who + " for thread " + place(other.index) + " of block " + place(other_block.index) +
-                 ", which " +
-                 (other.finished ? std::string("has ended")
-                                 : std::string("waits at ") + other.what + " (" + place(other.site) + ')');
+          if (!is_awaited(thread, other) || !keeps_waiting(thread, other)) continue;
+          return launch.name + ": block " + place(block.index) + ", thread " + place(thread.index) + ' ' +
+                 doing(thread) + " for thread " + place(other.index) + " of block " +
+                 place(other_block.index) + ", which " + doing(other);
         }
       }
-      return who + " for nobody";
     }
   }
-  return launch.name + ": nothing can run";
+  return launch.name + ": no thread can go on";
 }
 
 }  // namespace
@@ -262,11 +287,19 @@ bool in_kernel() {
   return run != nullptr && run->current != nullptr;
 }
 
-void fail(const std::string& what, Site site) {
+void record_fault(const std::string& what, Site site) {
   const Thread& thread = *run->current;
   run->fault = run->launch.name + ": block " + place(thread.block->index) + ", thread " +
                place(thread.index) + ": " + what +
                (site.line() > 0 ? " (" + place(site) + ')' : std::string());
+}
+
+void fail(const std::string& what, Site site) {
+  record_fault(what, site);
+  throw LaunchEnded{};
+}
+
+void leave_for_good() {
   run->switch_away();
   __builtin_unreachable();
 }
@@ -282,8 +315,8 @@ int block_barrier(const char* what, int predicate, Site site) {
     block.what = what;
     block.site = site;
     block.predicates = 0;
-  } else if (std::strcmp(block.what, what) != 0 || block.site.line() != site.line() ||
-             std::strcmp(block.site.file_name(), site.file_name()) != 0) {
+  } else if (!same(block.what, what) || block.site.line() != site.line() ||
+             block.site.column() != site.column() || !same(block.site.file_name(), site.file_name())) {
     fail(std::string(what) + " is reached while other threads of the block wait at " + block.what + " (" +
              place(block.site) + ')',
          site);
@@ -307,6 +340,31 @@ void grid_barrier(Site site) {
   run->switch_away();
 }
 
+namespace {
+
+/// All lanes in the mask of `last` wait: for the same thing, one hopes.
+void run_warp_operation(const char* what, const Thread& last, Site site) {
+  Thread* warp = &last.block->threads[last.number - last.lane()];
+  WarpPayloads payloads{last.mask, {}, last.lane(), site};
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    if ((last.mask >> lane & 1u) == 0) continue;
+    const Thread& other = warp[lane];
+    if (other.mask != last.mask || other.operation != last.operation || !same(other.what, what)) {
+      fail(std::string(what) + " waits for lane " + std::to_string(lane) + ", which waits at " + other.what +
+               " (" + place(other.site) + ") with " +
+               (other.mask == last.mask ? "the same mask" : "another mask"),
+           site);
+    }
+    payloads.payload[lane] = other.payload;
+  }
+  last.operation(payloads);
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    if ((last.mask >> lane & 1u) != 0) run->make_ready(warp[lane]);
+  }
+}
+
+}  // namespace
+
 void warp_collective(const char* what, unsigned mask, WarpOperation operation, void* payload, Site site) {
   Thread& thread = *run->current;
   std::vector<Thread>& threads = thread.block->threads;
@@ -322,31 +380,13 @@ void warp_collective(const char* what, unsigned mask, WarpOperation operation, v
   thread.mask = mask;
   thread.operation = operation;
   thread.payload = payload;
-  WarpPayloads payloads{mask, {}, thread.lane(), site};
-  bool complete = true;
-  for (unsigned lane = 0; lane < warp_size; ++lane) {
-    if ((mask >> lane & 1u) == 0) continue;
-    if (first + lane >= threads.size()) {
-      fail(std::string(what) + " names lane " + std::to_string(lane) + ", which the warp does not have",
-           site);
-    }
-    const Thread& other = threads[first + lane];
-    if (other.wait != Wait::warp || other.finished) {
-      complete = false;
-      break;
-    }
-    if (other.mask != mask || other.operation != operation || std::strcmp(other.what, what) != 0) {
-      fail(std::string(what) + " waits for lane " + std::to_string(lane) + ", which waits at " + other.what +
-               " (" + place(other.site) + ") with " + (other.mask == mask ? "the same mask" : "another mask"),
-           site);
-    }
-    payloads.payload[lane] = other.payload;
-  }
-  if (complete) {
-    operation(payloads);
-    for (unsigned lane = 0; lane < warp_size; ++lane) {
-      if ((mask >> lane & 1u) != 0) run->make_ready(threads[first + lane]);
-    }
+  unsigned& waiting = thread.block->in_warp_operation[thread.number / warp_size];
+  waiting |= 1u << thread.lane();
+  if ((waiting & mask) == mask) {
+    run_warp_operation(what, thread, site);
+    waiting &= ~mask;
+  } else if (first + warp_size > threads.size() && mask >> (threads.size() - first) != 0) {
+    fail(std::string(what) + " names lanes that the warp does not have", site);
   }
   run->switch_away();
 }

@@ -85,6 +85,10 @@ void wait_for_copies(unsigned newest);
 
 // ---- called by the handler of memory faults
 
+void record_fault(const std::string& what, Site site);
+/// Back to the scheduler, after `record_fault`; the thread's stack is forgotten as it is.
+[[noreturn]] void leave_for_good();
+
 /// A sentence on `address` where it belongs to the guards of shared memory or of a stack; else empty.
 std::string describe_guard(const void* address);
 /// The upper end of the running thread's stack, whose contents are given up.

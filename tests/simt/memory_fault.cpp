@@ -16,10 +16,13 @@ thread_local const struct sigaction* previous_handlers[2] = {};
 
 // The thread goes on here instead of in its kernel, from the start of its stack, and the fiber is dropped.
 [[noreturn]] void end_launch() {
-  std::string what = memory_in_use->describe(fault_address);
-  if (what.empty()) what = describe_guard(fault_address);
-  if (what.empty()) what = "an access to memory that is not the device's, or that is not aligned";
-  fail(what, Site());
+  {
+    std::string what = memory_in_use->describe(fault_address);
+    if (what.empty()) what = describe_guard(fault_address);
+    if (what.empty()) what = "an access to memory that is not the device's, or that is not aligned";
+    record_fault(what, Site());
+  }
+  leave_for_good();
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
