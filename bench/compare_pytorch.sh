@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Times a training step of SEA here and in eager PyTorch (bench/baselines/sea_pytorch.py): the same data, settings and
-# threads, a fresh process for each turn, turns alternating. Installs what is missing and builds.
+# threads, a fresh process for each turn, turns alternating. Installs what is missing and builds. On a machine that is
+# busy with other work it prints its table and fails: such times are invalid.
 #
 #   bash bench/compare_pytorch.sh [--threads N] [--steps N] [--warmup N] [--rounds N] [--data DIR]...
 #                                 [--variant SEAa|SEAb|SEAc|SEAd] [--set key=value]... [--json FILE]
@@ -26,7 +27,7 @@ settings=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help)
-      sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     --threads | --steps | --warmup | --rounds)
@@ -64,22 +65,6 @@ if [ ${#folders[@]} -eq 0 ]; then
   folders=("$scratch/baby")
 fi
 
-results=()
-for folder in "${folders[@]}"; do
-  name=$(basename "$(cd "$folder" && pwd)")
-  for ((round = 1; round <= rounds; ++round)); do
-    for side in ours theirs; do
-      if [ "$side" = ours ]; then
-        command=("$bin/step_bench")
-      else
-        command=("$python" "$repository/bench/baselines/sea_pytorch.py")
-      fi
-      file=$scratch/${#results[@]}.json
-      echo "$name, round $round of $rounds: $side" >&2
-      with_log "${command[*]} $folder" "${command[@]}" "$folder" --steps "$steps" --warmup "$warmup" \
-        --threads "$threads" "${settings[@]}" --json "$file"
-      results+=("$name" "$side" "$file")
-    done
-  done
-done
-"$python" "$repository/bench/baselines/comparison.py" --variant "$variant" ${json:+--json "$json"} "${results[@]}"
+"$python" "$repository/bench/baselines/comparison.py" --variant "$variant" --threads "$threads" --steps "$steps" \
+  --warmup "$warmup" --rounds "$rounds" "${settings[@]}" ${json:+--json "$json"} --ours "'$bin/step_bench'" \
+  --theirs "$python '$repository/bench/baselines/sea_pytorch.py'" "${folders[@]}"

@@ -1,23 +1,50 @@
-"""Turns the measurements of bench/compare_pytorch.sh into a table and one JSON file.
+"""Times training steps of several programs on the same data, in turns, each turn in a fresh process, and prints a
+table with ratios. bench/compare_pytorch.sh calls it, and says which programs.
 
-  comparison.py --variant SEAa [--json FILE] DATA ours|theirs FILE [DATA ours|theirs FILE]...
+  comparison.py --variant SEAa --threads N --steps N --warmup N --rounds N [--set KEY=VALUE]... [--json FILE]
+                --ours PROGRAM --theirs PROGRAM DATA...
 """
 
 import argparse
 import json
 import os
+import shlex
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 
+BUSY_SHARE = 0.05  # of the cores' time, used by others: above it a timing is of the machine's load, not of a program
 
-def read_rounds(triples):
-    """{data: {"ours": [measurement], "theirs": [measurement]}}"""
-    rounds = {}
-    for data, side, path in zip(triples[0::3], triples[1::3], triples[2::3]):
+
+def busy_seconds():
+    """Processor time of the whole machine, what a hypervisor took included."""
+    with open("/proc/stat") as stat:
+        user, nice, system, _, _, irq, softirq, steal = (int(x) for x in stat.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def run(program, data, arguments):
+    """One turn: what the program measured, and the share of the cores that other processes used meanwhile."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "measured.json")
+        command = [*shlex.split(program), data, "--steps", str(arguments.steps), "--warmup", str(arguments.warmup),
+                   "--threads", str(arguments.threads), "--json", path]
+        for assignment in arguments.assignments:
+            command += ["--set", assignment]
+        started, busy = time.monotonic(), busy_seconds()
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            _, status, usage = os.wait4(process.pid, 0)
+            if status != 0:
+                log.seek(0)
+                sys.exit(f"{log.read().decode()[-4000:]}\nerror: {shlex.join(command)} failed")
+        others = busy_seconds() - busy - usage.ru_utime - usage.ru_stime
         with open(path) as file:
-            rounds.setdefault(data, {"ours": [], "theirs": []})[side].append(json.load(file))
-    return rounds
+            measured = json.load(file)
+        measured["others_share"] = max(0.0, others) / (time.monotonic() - started) / os.cpu_count()
+        return measured
 
 
 def summary(measurements):
@@ -30,13 +57,13 @@ def summary(measurements):
         "peak_memory_bytes": max(m["peak_memory_bytes"] for m in measurements),
         "sgemm_gflops": statistics.median(m["sgemm_gflops"] for m in measurements),
         "blas_core": first["blas_core"],
+        "others_share": max(m["others_share"] for m in measurements),
         "loss_first": first["loss_first"], "loss_last": first["loss_last"],
     }
 
 
-def check_same_work(data, sides):
+def check_same_work(data, everything):
     """A ratio of two different jobs says nothing."""
-    everything = sides["ours"] + sides["theirs"]
     sizes = set.intersection(*(set(m["sizes"]) for m in everything))
     for key in ("threads", "steps", *sorted(sizes)):
         values = [m["sizes"][key] if key in sizes else m[key] for m in everything]
@@ -46,40 +73,62 @@ def check_same_work(data, sides):
         sys.exit(f"error: a side ran OpenBLAS's Prescott core on {data}: the run is invalid")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", required=True)
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("measurements", nargs="+", metavar="DATA SIDE FILE")
-    arguments = parser.parse_args()
-    results = []
-    for data, sides in read_rounds(arguments.measurements).items():
-        check_same_work(data, sides)
-        first = sides["ours"][0]
-        ours, theirs = summary(sides["ours"]), summary(sides["theirs"])
-        ratios = {"speed": theirs["seconds_per_step"] / ours["seconds_per_step"],
-                  "memory": ours["peak_memory_bytes"] / theirs["peak_memory_bytes"]}
-        results.append({"data": data, "variant": arguments.variant, "threads": first["threads"],
-                        "steps": first["steps"], "sizes": first["sizes"], "ours": ours, "theirs": theirs, **ratios})
-        sizes = ", ".join(f"{key} {value}" for key, value in first["sizes"].items())
-        print(f"\n{arguments.variant} on {data} ({sizes}), {first['threads']} threads, "
-              f"{len(sides['ours'])} rounds of {first['steps']} steps")
-        print(f"{'':28} {'ms a step':>10} {'peak MiB':>9} {'sgemm GFLOP/s':>14}  core")
-        for side in (ours, theirs):
-            print(f"{side['implementation']:28} {side['seconds_per_step'] * 1e3:10.1f} "
-                  f"{side['peak_memory_bytes'] / 2**20:9.0f} {side['sgemm_gflops']:14.1f}  {side['blas_core']}")
-        print(f"a step is {ratios['speed']:.2f} times as fast, peak memory {ratios['memory']:.2f} of PyTorch's")
-    if arguments.json:
-        os.makedirs(os.path.dirname(os.path.abspath(arguments.json)), exist_ok=True)
-        with open(arguments.json, "w") as file:
-            json.dump({"date": time.strftime("%Y-%m-%d"), "machine": machine(), "results": results}, file, indent=1)
-            file.write("\n")
+def compare(folder, arguments):
+    data = os.path.basename(os.path.abspath(folder))
+    sides = {"ours": [], "theirs": []}
+    for turn in range(arguments.rounds):
+        for side, program in (("ours", arguments.ours), ("theirs", arguments.theirs)):
+            print(f"{data}, round {turn + 1} of {arguments.rounds}: {side}", file=sys.stderr, flush=True)
+            sides[side].append(run(program, folder, arguments))
+    check_same_work(data, sides["ours"] + sides["theirs"])
+    ours, theirs = summary(sides["ours"]), summary(sides["theirs"])
+    return {"data": data, "variant": arguments.variant, "settings": arguments.assignments,
+            "threads": arguments.threads, "steps": arguments.steps, "rounds": arguments.rounds,
+            "sizes": sides["ours"][0]["sizes"], "ours": ours, "theirs": theirs,
+            "speed": theirs["seconds_per_step"] / ours["seconds_per_step"],
+            "memory": ours["peak_memory_bytes"] / theirs["peak_memory_bytes"]}
+
+
+def show(result):
+    sizes = ", ".join(f"{key} {value}" for key, value in result["sizes"].items())
+    print(f"\n{result['variant']} on {result['data']} ({sizes}), {result['threads']} threads, "
+          f"{result['rounds']} rounds of {result['steps']} steps")
+    print(f"{'':28} {'ms a step':>10} {'peak MiB':>9} {'sgemm GFLOP/s':>14}  core")
+    for side in (result["ours"], result["theirs"]):
+        print(f"{side['implementation']:28} {side['seconds_per_step'] * 1e3:10.1f} "
+              f"{side['peak_memory_bytes'] / 2**20:9.0f} {side['sgemm_gflops']:14.1f}  {side['blas_core']}")
+    print(f"a step is {result['speed']:.2f} times as fast, peak memory {result['memory']:.2f} of theirs")
 
 
 def machine():
     with open("/proc/cpuinfo") as cpuinfo:
         model = next((line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), "unknown")
-    return {"processor": model, "cores": len(os.sched_getaffinity(0))}
+    return {"processor": model, "cores": os.cpu_count()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("--variant", "--ours", "--theirs"):
+        parser.add_argument(name, required=True)
+    for name in ("--threads", "--steps", "--warmup", "--rounds"):
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--set", action="append", default=[], dest="assignments", metavar="KEY=VALUE")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("data", nargs="+")
+    arguments = parser.parse_args()
+    results = []
+    for folder in arguments.data:
+        results.append(compare(folder, arguments))
+        show(results[-1])
+    busiest = max(result[side]["others_share"] for result in results for side in ("ours", "theirs"))
+    if busiest > BUSY_SHARE:
+        sys.exit(f"error: other processes used {busiest:.0%} of the cores during a turn: these times are invalid, "
+                 "and nothing is written; run again on an idle machine")
+    if arguments.json:
+        os.makedirs(os.path.dirname(os.path.abspath(arguments.json)), exist_ok=True)
+        with open(arguments.json, "w") as file:
+            json.dump({"date": time.strftime("%Y-%m-%d"), "machine": machine(), "results": results}, file, indent=1)
+            file.write("\n")
 
 
 if __name__ == "__main__":
