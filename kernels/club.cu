@@ -78,23 +78,28 @@ __device__ __forceinline__ double sum_over_rows(std::int64_t n, const Function& 
 constexpr int fast_width = 32;
 constexpr int fast_hidden = 8;
 
+/// Lanes that differ in the bit 2 * count exchange the halves of 2 * count values: each keeps `count` sums.
+template <int count>
+__device__ __forceinline__ void exchange_halves(float (&value)[16]) {
+  const bool upper = (threadIdx.x & 2 * count) != 0;
+#pragma unroll
+  for (int k = 0; k < count; ++k) {
+    const float sent = upper ? value[k] : value[k + count];
+    const float kept = upper ? value[k + count] : value[k];
+    value[k] = kept + __shfl_xor_sync(cuda::full_warp, sent, 2 * count);
+  }
+}
+
 /// The sums over the lanes of 16 values each: lane l gets that of value l / 2.
 __device__ __forceinline__ float reduce_scatter(float (&value)[16]) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-#pragma unroll
-  for (int count = 8; count > 0; count /= 2) {
-    const bool upper = (lane & 2 * count) != 0;
-#pragma unroll
-    for (int k = 0; k < count; ++k) {
-      const float sent = upper ? value[k] : value[k + count];
-      const float kept = upper ? value[k + count] : value[k];
-      value[k] = kept + __shfl_xor_sync(cuda::full_warp, sent, 2 * count);
-    }
-  }
+  exchange_halves<8>(value);
+  exchange_halves<4>(value);
+  exchange_halves<2>(value);
+  exchange_halves<1>(value);
   return value[0] + __shfl_xor_sync(cuda::full_warp, value[0], 1);
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, 2)
     club_rows_32_8_kernel(Rows rows, const float* parameters, double* differences) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const cuda::QNetwork q{fast_width, fast_hidden, parameters};
@@ -145,7 +150,7 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 /// Any width, any number of hidden units: a row's activations lie in shared memory.
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, 2)
     club_rows_kernel(Rows rows, cuda::QNetwork q, double* differences) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   float* scratch = reinterpret_cast<float*>(&cuda::shared_memory<Shared>() + 1);
