@@ -11,7 +11,6 @@
 #include "sea/error.hpp"
 #include "tables.hpp"
 #include "training/checkpoint.hpp"
-#include "training/device.hpp"
 #include "training/evaluation.hpp"
 #include "training/trainer.hpp"
 
@@ -36,7 +35,7 @@ std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Confi
 }
 
 void run_evaluate(const EvaluateOptions& options) {
-  const Device device = open_device(options.device, parse_option("--threads", options.threads, 0, 1024));
+  const Device device = open_device_of(options.device, options.threads);
   Backend& backend = *device.backend;
   const RunData run = load_run(options.run, options.data);
   const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);

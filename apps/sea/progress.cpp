@@ -38,8 +38,8 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-ProgressDisplay::ProgressDisplay(bool quiet, std::int64_t epochs, std::string metric)
-    : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), epochs_(epochs), metric_(std::move(metric)) {}
+ProgressDisplay::ProgressDisplay(bool quiet, std::string metric)
+    : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), metric_(std::move(metric)) {}
 
 ProgressDisplay::~ProgressDisplay() {
   if (open_line_) std::fputc('\n', stderr);

@@ -10,8 +10,8 @@ namespace sea {
 /// Shows a training on stderr: on a terminal a line that rewrites itself, elsewhere a line an epoch.
 class ProgressDisplay {
  public:
-  /// `quiet` shows nothing. `epochs` is the most there will be, `metric` the key of the validation metric.
-  ProgressDisplay(bool quiet, std::int64_t epochs, std::string metric);
+  /// `quiet` shows nothing. `metric` is the key of the validation metric.
+  ProgressDisplay(bool quiet, std::string metric);
   ~ProgressDisplay();
   ProgressDisplay(const ProgressDisplay&) = delete;
   ProgressDisplay& operator=(const ProgressDisplay&) = delete;
@@ -26,7 +26,6 @@ class ProgressDisplay {
   void finish_line(const std::string& line);
 
   bool quiet_, terminal_, open_line_ = false;
-  std::int64_t epochs_;
   std::string metric_;
 };
 

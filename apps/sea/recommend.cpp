@@ -11,7 +11,6 @@
 #include "recommendation_writer.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
-#include "training/device.hpp"
 
 namespace sea {
 
@@ -42,7 +41,6 @@ std::int32_t find_user(const std::string& id, const Dataset& dataset) {
 
 void run_recommend(const RecommendOptions& options) {
   const std::int64_t top_k = parse_option("--top-k", options.top_k, 1, 2147483647);
-  const std::int64_t threads = parse_option("--threads", options.threads, 0, 1024);
   check_recommendation_file(options.output);
   if (options.all && !options.users.empty()) throw UsageError("--user and --all: give one of them");
   if (!options.all && options.users.empty()) throw UsageError("--user or --all is missing: who is it for?");
@@ -51,7 +49,7 @@ void run_recommend(const RecommendOptions& options) {
   const SeenItems seen = options.include_seen         ? SeenItems::none
                          : options.exclude == "train" ? SeenItems::training
                                                       : SeenItems::all_splits;
-  const Device device = open_device(options.device, threads);
+  const Device device = open_device_of(options.device, options.threads);
   const RunData run = load_run(options.run, options.data);
   const Dataset& dataset = run.dataset;
 

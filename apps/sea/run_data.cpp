@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -20,6 +21,13 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
                             run.string()));
   }
   return {std::move(description), std::move(dataset)};
+}
+
+Device open_device_of(const std::string& device, const std::string& threads) {
+  Configuration asked(models().front());
+  asked.set_text("device", device, fmt::format("--device {}", device));
+  asked.set_text("threads", threads, fmt::format("--threads {}", threads));
+  return open_device(asked.text("device"), asked.integer("threads"));
 }
 
 }  // namespace sea

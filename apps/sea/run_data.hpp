@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/dataset.hpp"
+#include "training/device.hpp"
 #include "training/run_folder.hpp"
 
 namespace sea {
@@ -18,5 +19,9 @@ struct RunData {
 /// `data` takes the place of the folder that config.json names. Throws Error where the interactions are not
 /// those of the run.
 RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data);
+
+/// What `--device` and `--threads` ask for. Throws UsageError that names the option, and Error where there is
+/// no such device.
+Device open_device_of(const std::string& device, const std::string& threads);
 
 }  // namespace sea

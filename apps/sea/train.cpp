@@ -47,6 +47,8 @@ class SeedTraining {
   Finished operator()();
 
  private:
+  static std::vector<std::string> notices(const Dataset& dataset, const Model& model,
+                                          const Configuration& configuration);
   void notice(const std::string& text) const {
     if (!options_.quiet) print_notice(text);
   }
@@ -132,40 +134,49 @@ nlohmann::ordered_json SeedTraining::result_json(const TrainingResult& result,
   return json;
 }
 
+/// What is accepted but deserves a sentence.
+std::vector<std::string> SeedTraining::notices(const Dataset& dataset, const Model& model,
+                                               const Configuration& configuration) {
+  std::vector<std::string> texts = dataset.notices;
+  if (model.sampling.dropped_pairs() > 0) {
+    texts.push_back(fmt::format("{} training pairs have no negative: their users have every training item",
+                                model.sampling.dropped_pairs()));
+  }
+  if (configuration.integer("train_batch_size") > model.sampling.pairs()) {
+    texts.push_back(
+        fmt::format("train_batch_size is {}, more than the {} training pairs: an epoch is one step",
+                    configuration.integer("train_batch_size"), model.sampling.pairs()));
+  }
+  return texts;
+}
+
 Finished SeedTraining::train(const Configuration& configuration) {
   const ModelDescription& kind = configuration.model();
   const Device device = open_device(configuration.text("device"), configuration.integer("threads"));
-  ProgressDisplay display(options_.quiet, configuration.integer("epochs"),
-                          parse_metric(configuration.text("valid_metric"))->key());
+  ProgressDisplay display(options_.quiet, parse_metric(configuration.text("valid_metric"))->key());
   Dataset dataset = load_dataset(options_.data, kind.files(configuration));
-  for (const std::string& text : dataset.notices) notice(text);
   if (fingerprint_ && *fingerprint_ != dataset.fingerprint) {
     throw Error(fmt::format("--resume: {} is not the data that {} was trained on", options_.data.string(),
                             run_.string()));
   }
   const RunDescription description{configuration, fs::canonical(options_.data), dataset.fingerprint,
                                    dataset.interactions_fingerprint};
-
   const std::unique_ptr<Model> model = kind.build(*device.backend, dataset, configuration,
                                                   [&](const std::string& what) { display.show_stage(what); });
-  if (model->sampling.dropped_pairs() > 0) {
-    notice(fmt::format("{} training pairs have no negative: their users have every training item",
-                       model->sampling.dropped_pairs()));
-  }
-  if (configuration.integer("train_batch_size") > model->sampling.pairs()) {
-    notice(fmt::format("train_batch_size is {}, more than the {} training pairs: an epoch is one step",
-                       configuration.integer("train_batch_size"), model->sampling.pairs()));
-  }
 
   signals_.defer();
   const bool goes_on = folder_ != nullptr;
   if (!goes_on) folder_ = std::make_unique<RunFolder>(run_, description);
+  folder_->set_identity(description);
   Trainer trainer(*model, dataset, configuration, *folder_);
+  trainer.require_space();
   if (goes_on) {
+    seconds_before_ = trainer.restore();
     folder_->describe(description);
     folder_->remove_result();
-    seconds_before_ = trainer.restore();
   }
+  // Only now, so that a command that fails before has said nothing but why.
+  for (const std::string& text : notices(dataset, *model, configuration)) notice(text);
   TrainingCallbacks callbacks;
   callbacks.on_progress = [&](const EpochProgress& progress) { display.show(progress); };
   callbacks.on_epoch = [&](const EpochRecord& record) { display.show(record); };

@@ -174,7 +174,6 @@ bool RunFolder::has_description() const {
 }
 
 void RunFolder::describe(const RunDescription& description) {
-  identity_ = description.identity();
   const Json json = to_json(description);
   if (has_description() && read_json(config_file(path_)) == json) return;
   write_json(config_file(path_), json);

@@ -41,8 +41,9 @@ class RunFolder {
   RunFolder& operator=(const RunFolder&) = delete;
 
   void keep() { keep_ = true; }
-  /// The id of the run's description, see RunDescription::identity.
+  /// What its checkpoints must agree with, see RunDescription::identity.
   const std::string& identity() const { return identity_; }
+  void set_identity(const RunDescription& description) { identity_ = description.identity(); }
   /// Whether config.json is there: it is not where the folder was empty.
   bool has_description() const;
   /// Writes config.json where it is missing or says something else.

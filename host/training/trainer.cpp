@@ -82,10 +82,13 @@ double Trainer::restore() {
   return folder_.cut_metrics(epochs);
 }
 
-TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
+void Trainer::require_space() const {
   // Beside the two files stands, while it is written, the next version of one.
   if (!std::filesystem::exists(folder_.checkpoint_file()))
     folder_.require_space(2 * checkpoint_bytes(model_) + best_bytes(model_));
+}
+
+TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
   const auto stop_requested = [&] { return callbacks.stop_requested && callbacks.stop_requested(); };
   last_save_ = Clock::now();
   std::int64_t first_step = model_.program.download_state().first / batch_;

@@ -62,6 +62,9 @@ class Trainer {
   /// took. Throws Error where it is damaged or foreign.
   double restore();
 
+  /// Throws Error where the disk has not room enough for the checkpoints to come.
+  void require_space() const;
+
   /// Trains to the end, or until asked to stop. Throws Error where the loss is no longer finite, and where
   /// the disk is full.
   TrainingResult run(const TrainingCallbacks& callbacks);

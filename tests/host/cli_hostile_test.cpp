@@ -273,6 +273,9 @@ TEST_CASE("hostile: run folders, and what reads them", "[command][hostile]") {
   recommend({}, 2, {"--user", "--all"});
   check_refused(folder, {"evaluate", run, "--split", "all"}, 2, {"--split"});
   check_refused(folder, {"evaluate", run, "--top-k", "0"}, 2, {"--top-k"});
+  check_refused(folder, {"evaluate", run, "--device", "tpu"}, 2, {"--device tpu"});
+  check_refused(folder, {"evaluate", run, "--device", "cuda"}, 1, {"--device cuda"});
+  check_refused(folder, {"evaluate", run, "--threads", "x"}, 2, {"--threads x"});
   check_refused(folder, {"evaluate", run, "--checkpoint", "first"}, 2, {"--checkpoint"});
   check_refused(folder, {"export", run}, 2, {"--output"});
   check_refused(folder, {"export", run, "--output", folder / "e.txt"}, 2, {"--output", ".safetensors"});
@@ -331,7 +334,7 @@ TEST_CASE("hostile: what is accepted with one notice", "[command][hostile]") {
   const std::vector<Case> cases = {{"same split before", with_line("0\t0\t0\n0\t0\t0\n")},
                                    {"train", with_line("0\t1\t2\n")},
                                    {"without", with_line("4\t1\t2\n")},
-                                   {"", crlf},
+                                   {"CRLF", crlf},
                                    {"train_batch_size", good_inter}};
   for (const Case& c : cases) {
     const Tiny tiny;
@@ -342,8 +345,7 @@ TEST_CASE("hostile: what is accepted with one notice", "[command][hostile]") {
     CHECK(result.code == 0);
     std::size_t notices = 0;
     for (std::size_t at = 0; (at = result.error.find("note: ", at)) != std::string::npos; ++at) ++notices;
-    CHECK(notices <= 1);
-    CHECK((c.what.empty() || notices == 1));
+    CHECK(notices == 1);
     CHECK(contains(result.error, c.what));
   }
 }

@@ -72,9 +72,10 @@ TrainingResult train(const fs::path& data, const fs::path& run, std::vector<std:
   const auto model = configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
   const bool goes_on = fs::exists(run);
   RunFolder folder = goes_on ? RunFolder(run) : RunFolder(run, description);
-  if (goes_on) folder.describe(description);
+  folder.set_identity(description);
   Trainer trainer(*model, dataset, configuration, folder);
   if (goes_on) trainer.restore();
+  folder.describe(description);
   if (tamper) tamper(*model);
   int asked = 0;
   TrainingCallbacks callbacks;
