@@ -20,7 +20,7 @@ std::vector<Key> common_keys() {
       number_key("learning_rate", 1e-4, 1e-12, 1.0, "Adam's step size"),
       integer_key("epochs", 1000, 1, 1'000'000'000, "passes over the training pairs at most"),
       integer_key("stopping_step", 20, 1, 1'000'000'000,
-                  "evaluations in a row without a better one that are borne; one more stops"),
+                  "evaluations in a row without a gain that are tolerated; one more stops"),
       integer_key("eval_step", 1, 1, 1'000'000, "epochs from one evaluation to the next"),
       valid_metric,
       topk,

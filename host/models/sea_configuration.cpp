@@ -79,7 +79,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
 ModelDescription describe_sea() {
   ModelDescription sea;
   sea.name = "sea";
-  sea.summary = "SEA: aligned generic and distanced unique parts of two modalities, on two graphs";
+  sea.summary = "generic parts of two modalities aligned, unique parts kept apart, on two graphs";
   const auto preset = [](const char* name, const char* align, const char* distance) {
     return Preset{name, {{"align", std::string(align)}, {"distance", std::string(distance)}}};
   };
