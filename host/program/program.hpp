@@ -163,7 +163,8 @@ class Program {
     backward();
     update();
   }
-  /// Is told when a part of a step begins and ends, by its phase and name ("backward", "linear"): for profiles.
+  /// Is told when a part of a step begins and ends, by its phase and name ("backward", "linear"): for
+  /// profiles.
   using Observer = std::function<void(const std::string& phase, const std::string& name, bool begins)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
