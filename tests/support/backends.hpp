@@ -14,6 +14,13 @@ namespace sea::test {
 /// names the backend. Every operator test runs inside.
 void for_each_backend(const std::function<void(Backend&)>& body);
 
+/// Whether the backends are kernels run on the CPU, where some sizes would take minutes.
+#if defined(SEA_TEST_EMULATED)
+inline constexpr bool emulated = true;
+#else
+inline constexpr bool emulated = false;
+#endif
+
 /// Values uniform in [-1, 1), from a fixed generator.
 std::vector<float> random_values(std::int64_t count, std::uint64_t seed);
 
