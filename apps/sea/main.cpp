@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   // What a result is worth shows when its last byte is out: a full disk behind stdout is a failure.
-  if (std::fflush(stdout) != 0) throw Error("stdout: cannot be written");
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw Error("stdout: cannot be written");
   return 0;
 }
 

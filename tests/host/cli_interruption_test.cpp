@@ -248,3 +248,22 @@ TEST_CASE("interruption: a full disk", "[command][interruption]") {
   fs::remove(disk / "filler");
   CHECK(outcome_of(run) == outcome_of(whole));
 }
+
+TEST_CASE("interruption: a result that cannot be written to stdout is a failure", "[command][interruption]") {
+  const Setting setting;
+  const fs::path run = setting.folder / "run";
+  const auto to_full = [](const std::string& words) {
+    return sea::test::run_command({"sh", "-c", fmt::format("{} {} > /dev/full", SEA_COMMAND, words)});
+  };
+  const std::string train = fmt::format("train {} --output {} --epochs 1 --set knn_k=5 --quiet",
+                                        setting.data.string(), run.string());
+  // The run itself is whole all the same.
+  for (const std::string& words : {train, train + " --resume", "evaluate " + run.string(),
+                                   "recommend --all " + run.string(), std::string("models")}) {
+    const CommandResult result = to_full(words);
+    INFO(words << "\n" << result.error);
+    CHECK(result.code == 1);
+    CHECK(contains(result.error, "stdout"));
+  }
+  CHECK(fs::exists(run / "result.json"));
+}
