@@ -84,9 +84,11 @@ Result run(Backend& backend, const Problem& p) {
   std::vector<StridedMatrix> matrices;
   matrices.reserve(2 * p.x.size());
   std::vector<PairView> pairs;
+  // Rows that are aligned to 16 bytes, and rows that are not.
+  const bool aligned = p.n % 4 == 0 && p.width % 4 == 0;
   for (std::size_t pair = 0; pair < p.x.size(); ++pair) {
-    const StridedMatrix& x = matrices.emplace_back(backend, p.x[pair], p.n, p.width, 1);
-    const StridedMatrix& y = matrices.emplace_back(backend, p.y[pair], p.n, p.width, 5);
+    const StridedMatrix& x = matrices.emplace_back(backend, p.x[pair], p.n, p.width, aligned ? 4 : 1);
+    const StridedMatrix& y = matrices.emplace_back(backend, p.y[pair], p.n, p.width, aligned ? 8 : 5);
     pairs.push_back({x.view(), y.view()});
   }
   const Buffer<float> parameters = to_device(backend, p.parameters);
@@ -127,6 +129,19 @@ TEST_CASE("club_fit: parameters, moments and losses after several Adam steps") {
       }
     });
   }
+}
+
+TEST_CASE("club_fit: more rows than stay in the shared memory of a GPU, as one CPU thread fits them") {
+  const Problem p = make_problem(emulated ? 1411 : 21011, 32, 8, 2, 3);
+  CpuBackend one(1);
+  const Result expected = run(one, p);
+  const std::vector<float> moved = change(expected.parameters, p.parameters);
+  for_each_backend([&](Backend& backend) {
+    const Result result = run(backend, p);
+    CHECK(relative_error(change(result.parameters, p.parameters), to_double(moved)) < 2e-5);
+    CHECK(relative_error(result.first_moment, to_double(expected.first_moment)) < 1e-5);
+    CHECK(relative_error(result.losses, to_double(expected.losses)) < 1e-6);
+  });
 }
 
 TEST_CASE("club_fit: the reference's gradient is that of its loss") {

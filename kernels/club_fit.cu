@@ -1,0 +1,215 @@
+// Fits q: dependent full-batch Adam steps on tiny matrices, all in one persistent cooperative kernel.
+//
+// Floor, 32 wide with 8 hidden units: 2,560 multiply-adds and 32 times a tanh and an exp a row and step; two
+// pairs of 7,050 rows: 36 M multiply-adds and about 20 M operations beside them, and 3.6 MB to read once. On
+// 64 multiprocessors at full rate 4 us a step; the barrier and the sum of the parts, 280 KB from the second
+// cache for every block, cost about as much. At most 64 blocks, so that the model's backward runs beside it.
+// Each block keeps q, its moments and (where they fit) its rows in shared memory for all steps; it writes its
+// part of the gradient, passes one grid barrier, and adds up all parts itself, in their order: every block
+// makes the same update. Parts are double-buffered. Tensor cores would not be faster: in three TF32 products
+// these narrow layers take as long as in float32.
+//
+// Other widths take a plain path: one warp a row, activations in global memory, two barriers a step.
+
+#include <algorithm>
+
+#include "common/club_fit_tiles.cuh"
+#include "common/context.cuh"
+#include "common/elementwise.cuh"
+#include "common/variational_network.cuh"
+
+namespace sea {
+
+namespace {
+
+using cuda::ClubFit;
+using cuda::fit_threads;
+using cuda::FitTiles;
+using cuda::FitTiling;
+using cuda::QRow;
+
+constexpr const char* name = "club_fit";
+constexpr std::size_t most_pairs = 2;
+
+/// One sum over rows of a product of two columns, or of one alone.
+struct ColumnProduct {
+  const float* left;
+  const float* right;  ///< null: 1
+  std::int64_t left_row, right_row;
+
+  __device__ float sum(int rows) const {
+    float total = 0.0f;
+    for (int r = 0; r < rows; ++r) {
+      const float factor = right != nullptr ? right[r * right_row] : 1.0f;
+      total = __fmaf_rn(left[r * left_row], factor, total);
+    }
+    return total;
+  }
+};
+
+/// Whose sum is the gradient of a parameter: over rows of x and of activations that begin at `x` and `at`.
+__device__ ColumnProduct product_of(const cuda::QNetwork& q, std::int64_t parameter, ConstMatrixView x,
+                                    const QRow& at) {
+  const std::int64_t row = QRow::size(q.width, q.hidden);
+  const int half = parameter < q.half_size() ? 0 : 1;
+  const float* hidden = at.hidden + half * q.hidden;
+  const float* d_hidden = at.d_hidden + half * q.hidden;
+  const float* d_out = half == 0 ? at.mean : at.log_variance;
+  if (parameter < q.b_in(half)) {
+    const std::int64_t i = parameter - q.w_in(half);
+    return {d_hidden + i / q.width, x.data + i % q.width, row, x.leading_dimension};
+  }
+  if (parameter < q.w_out(half)) return {d_hidden + (parameter - q.b_in(half)), nullptr, row, 0};
+  if (parameter < q.b_out(half)) {
+    const std::int64_t i = parameter - q.w_out(half);
+    return {d_out + i / q.hidden, hidden + i % q.hidden, row, row};
+  }
+  return {d_out + (parameter - q.b_out(half)), nullptr, row, 0};
+}
+
+struct Shared {
+  double warp_sums[32];
+  cuda::AdamStep adam;
+};
+
+__global__ void __launch_bounds__(fit_threads, 1)
+    club_fit_kernel(ClubFit fit, cuda::QNetwork q, float* activations) {
+  Shared& shared = cuda::shared_memory<Shared>();
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+  const FitTiling& tiling = fit.tiling;
+  const int block = static_cast<int>(blockIdx.x), blocks = static_cast<int>(gridDim.x);
+  const int first_chunk = tiling.first_chunk(block, blocks);
+  const int end_chunk = tiling.first_chunk(block + 1, blocks);
+  const std::int64_t row_size = QRow::size(q.width, q.hidden);
+
+  for (std::int64_t step = 0; step < fit.steps; ++step) {
+    if (thread == 0) shared.adam = fit.adam(step);
+    for (int chunk = first_chunk; chunk < end_chunk; ++chunk) {
+      double loss = 0.0;
+      float* gradients = fit.gradients_of(0, chunk);
+      const int first_tile = tiling.first_tile(chunk);
+      for (int tile = first_tile; tile < tiling.first_tile(chunk + 1); ++tile) {
+        const PairView& pair = fit.pairs[tiling.pair_of(tile)];
+        const int rows = tiling.rows_of(tile);
+        const ConstMatrixView x = pair.x.row_range(tiling.first_row(tile), rows);
+        const ConstMatrixView y = pair.y.row_range(tiling.first_row(tile), rows);
+        // A block's tiles use the same place one after the other.
+        float* of_tile = activations + std::int64_t{block} * cuda::fit_tile_rows * row_size;
+        for (int r = warp; r < rows; r += fit_threads / 32) {
+          const QRow at(of_tile + r * row_size, q);
+          cuda::q_forward(q, x.row(r), at);
+          float row_loss = 0.0f;
+          for (int j = lane; j < q.width; j += 32) {
+            row_loss += cuda::fit_feature(y(r, j), at.mean[j], at.log_variance[j]);
+          }
+          cuda::q_backward_hidden(q, at);
+          row_loss = cuda::warp_sum(row_loss);
+          if (lane == 0) loss += static_cast<double>(row_loss);
+        }
+        __syncthreads();
+        for (std::int64_t i = thread; i < fit.count; i += fit_threads) {
+          const float sum = product_of(q, i, x, QRow(of_tile, q)).sum(rows);
+          gradients[i] = tile == first_tile ? sum : gradients[i] + sum;
+        }
+        __syncthreads();
+      }
+      loss = cuda::block_sum<fit_threads>(loss, shared.warp_sums);
+      if (thread == 0) fit.chunk_losses[chunk] = loss;
+    }
+    cuda::grid_sync();
+    const std::int64_t stride = std::int64_t{blocks} * fit_threads;
+    for (std::int64_t i = std::int64_t{block} * fit_threads + thread; i < fit.count; i += stride) {
+      cuda::adam_update(shared.adam, cuda::fit_gradient(fit, 0, i), fit.parameters[i], fit.first_moment[i],
+                        fit.second_moment[i]);
+    }
+    cuda::write_fit_loss(fit, 0, step);
+    cuda::grid_sync();
+  }
+}
+
+/// The largest number of tiles that one of `blocks` blocks has.
+int most_tiles(const FitTiling& tiling, int blocks) {
+  int most = 0;
+  for (int block = 0; block < blocks; ++block) {
+    most = std::max(most, tiling.first_tile(tiling.first_chunk(block + 1, blocks)) -
+                              tiling.first_tile(tiling.first_chunk(block, blocks)));
+  }
+  return most;
+}
+
+/// How many tiles a block's shared memory holds beside what every block needs.
+int tiles_that_fit(int device) {
+  int bytes = 0;
+  cuda::check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), name,
+              "reading a device attribute");
+  return (bytes - static_cast<int>(sizeof(FitTiles::Shared))) / static_cast<int>(sizeof(FitTiles::Tile));
+}
+
+bool has_tiles(std::int64_t width, std::int64_t hidden) {
+  return width == FitTiles::width && hidden == FitTiles::hidden;
+}
+
+}  // namespace
+
+void CudaBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
+                           VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
+                           const StepState* state, VectorView losses, Workspace workspace) {
+  cuda::require(!pairs.empty() && pairs.size() <= most_pairs, name, "there must be one pair or two");
+  const std::int64_t n = pairs[0].x.rows;
+  const std::int64_t width = pairs[0].x.columns;
+  cuda::require(n > 0 && width > 0 && hidden > 0, name, "rows, columns and hidden units must be positive");
+  bool aligned = true;
+  for (const PairView& pair : pairs) {
+    cuda::require_shape(name, "x", pair.x, n, width);
+    cuda::require_shape(name, "y", pair.y, n, width);
+    aligned = aligned && cuda::rows_aligned(pair.x) && cuda::rows_aligned(pair.y);
+  }
+  const std::int64_t count = VariationalNetworkView::parameter_count(width, hidden);
+  cuda::require_size(name, "parameters", parameters.size(), count);
+  cuda::require_size(name, "first_moment", first_moment.size(), count);
+  cuda::require_size(name, "second_moment", second_moment.size(), count);
+
+  const FitTiling tiling(n, static_cast<std::int64_t>(pairs.size()));
+  cuda::Scratch scratch(name, workspace);
+  float* gradients = scratch.take<float>(2 * tiling.chunks * count);
+  double* chunk_losses = scratch.take<double>(2 * tiling.chunks);
+  if (losses.empty()) return;
+  const ClubFit fit{{pairs.front(), pairs.back()},
+                    tiling,
+                    static_cast<std::int64_t>(losses.size()),
+                    count,
+                    parameters.data(),
+                    first_moment.data(),
+                    second_moment.data(),
+                    settings,
+                    state,
+                    losses.data(),
+                    gradients,
+                    chunk_losses};
+  // A block a multiprocessor at most, so that all of them run at one time.
+  const int blocks = std::min(tiling.chunks, context_->multiprocessors);
+  cuda::Grid grid{dim3(cuda::grid_size(blocks)), dim3(fit_threads), sizeof(Shared), true};
+  if (has_tiles(width, hidden)) {
+    const int slots = std::min(most_tiles(tiling, blocks), tiles_that_fit(context_->device));
+    grid.shared_bytes = sizeof(FitTiles::Shared) + static_cast<std::size_t>(slots) * sizeof(FitTiles::Tile);
+    cuda::launch(context_->stream, name, grid, &cuda::fit_tiles_kernel, fit, aligned, slots);
+  } else {
+    float* activations =
+        scratch.take<float>(std::int64_t{tiling.chunks} * cuda::fit_tile_rows * QRow::size(width, hidden));
+    const cuda::QNetwork q{static_cast<int>(width), static_cast<int>(hidden), parameters.data()};
+    cuda::launch(context_->stream, name, grid, &club_fit_kernel, fit, q, activations);
+  }
+}
+
+std::size_t CudaBackend::club_fit_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const {
+  const FitTiling tiling(n, most_pairs);
+  const std::int64_t count = VariationalNetworkView::parameter_count(width, hidden);
+  const std::int64_t activations =
+      has_tiles(width, hidden)
+          ? 0
+          : std::int64_t{tiling.chunks} * cuda::fit_tile_rows * QRow::size(width, hidden);
+  return cuda::scratch_bytes<float>(2 * tiling.chunks * count) +
+         cuda::scratch_bytes<double>(2 * tiling.chunks) + cuda::scratch_bytes<float>(activations);
+}
+
+}  // namespace sea
