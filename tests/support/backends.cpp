@@ -40,6 +40,8 @@ CudaSettings all_products_split() {
 
 #if defined(SEA_TEST_EMULATED)
 
+const bool emulated = true;
+
 // Whatever comes back to the host must be the same bits under every schedule.
 void for_each_backend(const std::function<void(Backend&)>& body) {
   std::uint64_t first_digest = 0;
@@ -57,6 +59,8 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
 }
 
 #else
+
+const bool emulated = false;
 
 void for_each_backend(const std::function<void(Backend&)>& body) {
   for (const int threads : {1, 3}) {

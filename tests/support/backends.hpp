@@ -15,11 +15,7 @@ namespace sea::test {
 void for_each_backend(const std::function<void(Backend&)>& body);
 
 /// Whether the backends are kernels run on the CPU, where some sizes would take minutes.
-#if defined(SEA_TEST_EMULATED)
-inline constexpr bool emulated = true;
-#else
-inline constexpr bool emulated = false;
-#endif
+extern const bool emulated;
 
 /// Values uniform in [-1, 1), from a fixed generator.
 std::vector<float> random_values(std::int64_t count, std::uint64_t seed);
