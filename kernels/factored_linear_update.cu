@@ -1,6 +1,7 @@
 #include <string_view>
 
 #include "common/adam_update.cuh"
+#include "common/async_copy.cuh"
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/stacked_readers.cuh"
@@ -90,15 +91,6 @@ class Depths {
   std::int64_t row_ = 0;
 };
 
-template <int width>
-__device__ void copy_async(float* shared, const float* global, bool valid) {
-  if constexpr (width == 4) {
-    cuda::copy_async_16(shared, global, valid);
-  } else {
-    cuda::copy_async_4(shared, global, valid);
-  }
-}
-
 /// Fills a buffer in the background; zeros where C has no such row or column, or dM no such column.
 template <int width>
 __device__ void fill(Shared::Buffer& buffer, const Depths& at, const ConstMatrixView& dm,
@@ -109,13 +101,13 @@ __device__ void fill(Shared::Buffer& buffer, const Depths& at, const ConstMatrix
     const bool valid = at.row() + k < reader.weight.rows && reader.looks_at(place.row + column);
     const float* from =
         valid ? &reader.weight(at.row() + k, place.row + column - reader.first_column) : reader.weight.data;
-    copy_async<width>(&buffer.c[k][column], from, valid);
+    cuda::copy_async<width>(&buffer.c[k][column], from, valid);
   }
   for (int i = static_cast<int>(threadIdx.x); i < depth * tile_columns / width; i += block_threads) {
     const int k = i * width / tile_columns, column = i * width % tile_columns;
     const bool valid = at.row() + k < reader.weight.rows && place.column + column < dm.columns;
     const float* from = valid ? &dm(reader.first_row + at.row() + k, place.column + column) : dm.data;
-    copy_async<width>(&buffer.dm[k][column], from, valid);
+    cuda::copy_async<width>(&buffer.dm[k][column], from, valid);
   }
 }
 
