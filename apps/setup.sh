@@ -8,7 +8,7 @@ build_packages=(
   cmake ninja-build g++ pkg-config ccache git
   libdnnl-dev ocl-icd-opencl-dev nlohmann-json3-dev libfmt-dev libcli11-dev libzip-dev libxxhash-dev zlib1g-dev
 )
-test_packages=(catch2 python3)
+test_packages=(catch2 libboost-context-dev python3)
 torch_packages=(python3 python3-torch python3-numpy libopenblas0-pthread)
 
 fail() {

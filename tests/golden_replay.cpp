@@ -21,8 +21,8 @@
 #include "data/neighbours.hpp"
 #include "data/npy.hpp"
 #include "models/sea.hpp"
-#include "sea/cpu.hpp"
 #include "sea/error.hpp"
+#include "support/backend_under_test.hpp"
 #include "training/evaluation.hpp"
 
 namespace {
@@ -353,9 +353,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    sea::CpuBackend backend;
-    fmt::print("{}\n", backend.description());
-    return Replay(argv[1], backend).run() ? 0 : 1;
+    const std::unique_ptr<sea::Backend> backend = sea::test::backend_under_test();
+    if (backend == nullptr) {
+      fmt::print("skipped 1: no GPU\ntests skipped: 1\n");
+      return 0;
+    }
+    fmt::print("{}\n", backend->description());
+    return Replay(argv[1], *backend).run() ? 0 : 1;
   } catch (const std::exception& error) {
     std::cerr << "golden_replay: " << error.what() << '\n';
     return 1;

@@ -70,7 +70,7 @@ note_result() {
     verdict="FAILED (exit $2)"
     failures=$((failures + 1))
   fi
-  summary+=("$(printf '%-16s %-18s %4d s' "$1" "$verdict" "$3")")
+  summary+=("$(printf '%-24s %-18s %4d s' "$1" "$verdict" "$3")")
 }
 
 # run_program NAME ARGUMENT...: runs a test program, shows what it prints, adds what it skipped.
@@ -82,7 +82,7 @@ run_program() {
   count=$(sed -n 's/^tests skipped: \([0-9]*\)$/\1/p' "$scratch/output" | tail -n 1)
   if [ -n "$count" ]; then
     skipped=$((skipped + count))
-  elif [ "$status" -eq 0 ] && [ "$name" != golden_replay ]; then
+  elif [ "$status" -eq 0 ] && [[ $name != golden_replay* ]]; then
     echo "error: $name ended without saying how many tests it skipped" >&2
     status=1
   fi
@@ -101,7 +101,8 @@ case $filter in
   *['*[,~']*) ;;
   ?*) pattern="*$filter*" ;;
 esac
-for program in operator_tests host_tests; do
+for program in operator_tests operator_tests_emulated operator_tests_cuda simt_tests host_tests; do
+  [ -x "$bin/$program" ] || continue
   if [ -z "$filter" ]; then
     run_program "$program"
   elif names_a_test "$program" "$pattern"; then
@@ -111,16 +112,18 @@ for program in operator_tests host_tests; do
 done
 
 shared=${SEA_SHARED:-$(dirname "$repository")/shared}
-if [ -z "$filter" ] || [[ golden_replay == *"$filter"* ]]; then
+for program in golden_replay golden_replay_emulated golden_replay_cuda; do
+  [ -x "$bin/$program" ] || continue
+  if [ -n "$filter" ] && [[ $program != *"$filter"* ]]; then continue; fi
   matched=1
   if [ -d "$shared/golden" ]; then
-    run_program golden_replay "$shared/golden"
+    run_program "$program" "$shared/golden"
   else
-    echo "== golden_replay"
+    echo "== $program"
     echo "skipped 1: no golden cases or real data at $shared"
     skipped=$((skipped + 1))
   fi
-fi
+done
 if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2
   failures=1

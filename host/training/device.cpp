@@ -2,17 +2,68 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "sea/cpu.hpp"
 #include "sea/error.hpp"
 
+#if defined(SEA_WITH_CUDA)
+#include "sea/cuda.hpp"
+#endif
+
 namespace sea {
 
-Device open_device(const std::string& name, std::int64_t threads) {
-  if (name != "auto" && name != "cpu")
-    throw Error(fmt::format("--device {}: this build has no CUDA backend; use --device cpu", name));
+namespace {
+
+Device open_cpu(std::int64_t threads) {
   auto backend = std::make_unique<CpuBackend>(static_cast<int>(threads));
   const int count = backend->threads();
   return {std::move(backend), "cpu", count};
+}
+
+#if defined(SEA_WITH_CUDA)
+
+Device open_cuda(int number) {
+  CudaSettings settings;
+  settings.device = number;
+  return {std::make_unique<CudaBackend>(settings), fmt::format("cuda:{}", number), 1};
+}
+
+/// N of cuda:N, 0 for cuda alone.
+int device_number(const std::string& name) {
+  int number = 0;
+  const std::size_t colon = name.find(':');
+  if (colon == std::string::npos) return number;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + colon + 1, end, number);
+  if (error != std::errc() || rest != end) {
+    throw Error(fmt::format("--device {}: after the colon comes the number of a GPU", name));
+  }
+  return number;
+}
+
+#endif
+
+}  // namespace
+
+Device open_device(const std::string& name, std::int64_t threads) {
+  if (name == "cpu") return open_cpu(threads);
+#if defined(SEA_WITH_CUDA)
+  const int devices = CudaBackend::device_count();
+  if (name == "auto") {
+    try {
+      if (devices > 0) return open_cuda(0);
+    } catch (const Error&) {
+      // A GPU that cannot be used is as good as none to whoever asked for none.
+    }
+    return open_cpu(threads);
+  }
+  if (devices == 0) throw Error(fmt::format("--device {}: no GPU is there; use --device cpu", name));
+  return open_cuda(device_number(name));
+#else
+  if (name == "auto") return open_cpu(threads);
+  throw Error(fmt::format("--device {}: this build has no CUDA backend; use --device cpu", name));
+#endif
 }
 
 }  // namespace sea

@@ -10,8 +10,8 @@ namespace sea {
 
 struct Device {
   std::unique_ptr<Backend> backend;
-  std::string name;  ///< "cpu"
-  int threads = 0;   ///< of the processor
+  std::string name;  ///< "cpu", "cuda:0", ...
+  int threads = 0;   ///< of the processor; beside a GPU there is one
 };
 
 /// The device that `name` (auto, cpu, cuda, cuda:N) asks for, with `threads` threads, 0 for all. Throws Error

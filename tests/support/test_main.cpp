@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #endif
 
+#include "support/backend_under_test.hpp"
 #include "support/skip.hpp"
 
 namespace sea::test {
@@ -36,7 +37,12 @@ std::optional<std::filesystem::path> shared_folder() {
 }  // namespace sea::test
 
 int main(int argc, char** argv) {
-  const int result = Catch::Session().run(argc, argv);
+  int result = 0;
+  if (sea::test::backend_under_test() == nullptr) {
+    sea::test::skip("no GPU");
+  } else {
+    result = Catch::Session().run(argc, argv);
+  }
   int total = 0;
   for (const auto& [reason, count] : sea::test::skipped()) {
     std::cout << "skipped " << count << ": " << reason << '\n';
