@@ -116,13 +116,15 @@ for program in golden_replay golden_replay_emulated golden_replay_cuda; do
   [ -x "$bin/$program" ] || continue
   if [ -n "$filter" ] && [[ $program != *"$filter"* ]]; then continue; fi
   matched=1
-  if [ -d "$shared/golden" ]; then
-    run_program "$program" "$shared/golden"
-  else
-    echo "== $program"
-    echo "skipped 1: no golden cases or real data at $shared"
-    skipped=$((skipped + 1))
-  fi
+  for cases in golden golden_baselines; do
+    if [ -d "$shared/$cases" ]; then
+      run_program "$program" "$shared/$cases"
+    else
+      echo "== $program"
+      echo "skipped 1: no golden cases at $shared/$cases"
+      skipped=$((skipped + 1))
+    fi
+  done
 done
 if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2
