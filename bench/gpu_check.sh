@@ -227,7 +227,8 @@ make_data() {
 
 # train DATA EPOCHS ALIGN DISTANCE LIMIT: a run of its own; the losses and metrics of its last epoch.
 train() {
-  local run=$scratch/run-$(basename "$1")-$3-$4 status=0 last
+  local run status=0 last
+  run=$scratch/run-$(basename "$1")-$3-$4
   [ -d "$1" ] || refuse "there are no data" || return
   within "$5" "$bin/sea" train "$1" --device cuda --epochs "$2" --set "align=$3" --set "distance=$4" --output "$run" ||
     status=$?
@@ -286,7 +287,7 @@ option_of() {
 
 operator_benchmarks() {
   [ -x "$bin/sea_bench" ] || refuse "there is no sea_bench" || return
-  within "$1" "$bin/sea_bench" --backend cuda --json "$out/sea_bench.json"
+  within "$1" "$bin/sea_bench" --backend cuda --benchmark_out_format=json --benchmark_out="$out/sea_bench.json"
 }
 
 # step_benchmark DISTANCE LIMIT
@@ -335,6 +336,7 @@ fi
 if [ "$has_gpu" -eq 1 ]; then
   part operator_tests 150 operator_tests
   part golden 60 golden "$SEA_SHARED/golden"
+  part golden_baselines 30 golden "$SEA_SHARED/golden_baselines"
   part small_data 60 make_data "$data/small" --preset small
   part train_small_seaa 60 train "$data/small" 3 solosim club
   part train_small_seab 60 train "$data/small" 3 solosim l2

@@ -22,12 +22,14 @@ esac
 most_megabytes=60
 shared=${SEA_SHARED:-$(dirname "$repository")/shared}
 pack=$repository/bench/gpu_pack
-libraries=(
-  nlohmann-json3-dev libfmt-dev libcli11-dev libdnnl-dev opencl-c-headers ocl-icd-opencl-dev libzip-dev libxxhash-dev
-  zlib1g-dev catch2 libbenchmark-dev ninja-build pkgconf-bin
-)
-install_packages "${build_packages[@]}" "${test_packages[@]}" "${libraries[@]}"
-if ! command -v dpkg-query >/dev/null; then fail "the libraries are taken from Debian packages, and there is no dpkg-query"; fi
+wanted=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}" opencl-c-headers pkgconf-bin)
+install_packages "${wanted[@]}"
+other=" cmake g++ pkg-config ccache git python3 libboost-context-dev "  # there already, or not as a package
+libraries=()
+for package in "${wanted[@]}"; do
+  if [[ $other != *" $package "* ]]; then libraries+=("$package"); fi
+done
+command -v dpkg-query >/dev/null || fail "the libraries are taken from Debian's packages, and there is no dpkg-query"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -49,7 +51,7 @@ keep() {
 }
 
 files_of() {
-  dpkg-query -L "$1" | grep -E "^/usr/(include|lib|share/cmake|share/pkgconfig|bin)/" |
+  dpkg-query -L "$1" | grep -E "^/usr/(include|lib|bin|share/pkgconfig|share/([^/]*/)?cmake)/" |
     while IFS= read -r file; do [ -d "$file" ] || echo "$file"; done
 }
 
