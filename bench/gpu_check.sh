@@ -25,7 +25,8 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 pack=$repository/bench/gpu_pack
 build=$repository/build-gpu
 bin=$build/bin
-deadline=$((${SEA_GPU_CHECK_MINUTES:-9} * 60 - 10))  # seconds; the rest is for stopping what runs then
+minutes=${SEA_GPU_CHECK_MINUTES:-9}
+deadline=$((minutes * 60 - 10))  # seconds; the rest is for stopping what runs then
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 log=$out/gpu_check.log
@@ -102,10 +103,10 @@ record() {
   write_report
 }
 
-# part NAME LIMIT FUNCTION [ARGUMENT...]: runs one part for at most LIMIT seconds and what is left of all time. One that
-# outruns its own limit has failed; one that lacked the time has not.
+# part NAME LIMIT FUNCTION [ARGUMENT...]: runs one part for at most LIMIT seconds (of nine minutes) and what is left of
+# all time. One that outruns its own limit has failed; one that lacked the time has not.
 part() {
-  local name=$1 limit=$2 started=$SECONDS status=0 verdict
+  local name=$1 limit=$(($2 * minutes / 9)) started=$SECONDS status=0 verdict
   shift 2
   rm -f "$scratch/figures" "$scratch/log"
   if [ "$(left)" -lt 5 ]; then
