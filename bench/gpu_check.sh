@@ -201,7 +201,7 @@ skipped_of_log() {
 }
 
 operator_tests() {
-  local status=0
+  local name value status=0
   within "$1" "$bin/operator_tests_cuda" || status=$?
   sed -n -E 's/^All tests passed \(([0-9]+) assertions? in ([0-9]+) test cases?\).*/assertions \1\ntest_cases \2/p
              s/^test cases: *([0-9]+) \|.* ([0-9]+) failed.*/test_cases \1\ntest_cases_failed \2/p' "$scratch/log" |
@@ -228,7 +228,7 @@ make_data() {
 
 # train DATA EPOCHS ALIGN DISTANCE LIMIT: a run of its own; the losses and metrics of its last epoch.
 train() {
-  local run status=0 last
+  local run name status=0 last
   run=$scratch/run-$(basename "$1")-$3-$4
   [ -d "$1" ] || refuse "there are no data" || return
   within "$5" "$bin/sea" train "$1" --device cuda --epochs "$2" --set "align=$3" --set "distance=$4" --output "$run" ||
