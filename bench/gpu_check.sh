@@ -189,7 +189,7 @@ has_target() {
 
 build_benchmarks() {
   local target targets=()
-  for target in sea_bench step_bench; do
+  for target in step_bench sea_bench efficiency_table; do
     if has_target "$target"; then targets+=("$target"); fi
   done
   build "${targets[@]}" "$1"
@@ -291,6 +291,11 @@ operator_benchmarks() {
   within "$1" "$bin/sea_bench" --backend cuda --benchmark_out_format=json --benchmark_out="$out/sea_bench.json"
 }
 
+efficiency_table() {
+  [ -x "$bin/efficiency_table" ] || refuse "there is no efficiency_table" || return
+  within "$1" "$bin/efficiency_table" --device cuda --datasets baby --batches 20 --output "$out/efficiency_table.json"
+}
+
 # step_benchmark DISTANCE LIMIT
 step_benchmark() {
   [ -x "$bin/step_bench" ] || refuse "there is no step_bench" || return
@@ -352,6 +357,7 @@ if [ "$has_gpu" -eq 1 ]; then
   part step_benchmark_seaa 60 step_benchmark club
   part step_benchmark_seab 60 step_benchmark l2
   part operator_benchmarks 90 operator_benchmarks
+  part efficiency_table 60 efficiency_table
   part racecheck 45 sanitize racecheck
   part synccheck 45 sanitize synccheck
   part initcheck 45 sanitize initcheck
