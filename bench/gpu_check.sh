@@ -93,7 +93,8 @@ record() {
     tail -n 30 "$scratch/log" | tail -c 3000 >"$scratch/tail"
     tail=$(text_of "$scratch/tail")
   fi
-  parts+=("{\"name\": \"$1\", \"status\": \"$2\", \"seconds\": $3, \"figures\": {$(figures_as_json)}, \"log_tail\": \"$tail\"}")
+  parts+=("$(printf '{"name": "%s", "status": "%s", "seconds": %d, "figures": {%s}, "log_tail": "%s"}' \
+    "$1" "$2" "$3" "$(figures_as_json)" "$tail")")
   case $2 in
     failed) failed_part=1 ;;
     passed) ;;
@@ -117,7 +118,7 @@ part() {
   "$@" "$cut" >"$scratch/log" 2>&1 </dev/null || status=$?
   {
     printf '\n==== %s (exit %d)\n' "$name" "$status"
-    tail -c 1500000 "$scratch/log"
+    tail -c 400000 "$scratch/log"
   } >>"$log"
   case $status in
     0) verdict=passed ;;
@@ -293,7 +294,8 @@ operator_benchmarks() {
 
 efficiency_table() {
   [ -x "$bin/efficiency_table" ] || refuse "there is no efficiency_table" || return
-  within "$1" "$bin/efficiency_table" --device cuda --datasets baby --batches 20 --output "$out/efficiency_table.json"
+  within "$1" "$bin/efficiency_table" --device cuda --datasets baby --data "$data" --batches 20 \
+    --output "$out/efficiency_table.json"
 }
 
 # step_benchmark DISTANCE LIMIT
@@ -304,7 +306,8 @@ step_benchmark() {
 }
 
 kernel_resources() {
-  within "$1" bash "$repository/bench/kernel_resources.sh" "$build/kernels/libsea_cuda.a" | tee "$out/kernel_resources.md"
+  within "$1" bash "$repository/bench/kernel_resources.sh" "$build/kernels/libsea_cuda.a" |
+    tee "$out/kernel_resources.md"
 }
 
 # ---- the machine
