@@ -324,8 +324,10 @@ for folder in "${CUDA_PATH:-/usr/local/cuda}" /usr/local/cuda; do
 done
 cuda=$(nvcc --version 2>/dev/null | sed -n 's/.*release [0-9.]*, V//p')
 compiler=$(first_line g++ --version)
-commit=$(git -C "$repository" describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null ||
-  cat "$pack/commit" 2>/dev/null || echo unknown)
+commit=$(cat "$pack/commit" 2>/dev/null || echo unknown)
+if [ -e "$repository/.git" ]; then
+  commit=$(git -C "$repository" describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null || echo "$commit")
+fi
 SEA_SHARED=${SEA_SHARED:-$pack/shared}
 [ -d "$SEA_SHARED" ] || SEA_SHARED=$(dirname "$repository")/shared
 export SEA_SHARED
