@@ -112,7 +112,8 @@ void Program::plan_gradients() {
 void Program::plan_lifetimes() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
-    workspace_bytes_ = std::max(workspace_bytes_, node.workspace);
+    std::size_t& bytes = node.beside ? side_workspace_bytes_ : workspace_bytes_;
+    bytes = std::max(bytes, node.workspace);
     for (const Tensor& tensor : node.inputs) use(tensor.buffer, static_cast<int>(i));
     for (const Tensor& tensor : node.outputs) use(tensor.buffer, static_cast<int>(i));
     if (!has_backward_[i]) continue;
@@ -126,7 +127,7 @@ void Program::plan_lifetimes() {
   for (const Tensor& tensor : kept_) use(tensor.buffer, fit_time());
   // The fit may run beside the backward: what it reads stays until the update.
   for (const LateAction& late : fit_) {
-    fit_workspace_bytes_ = std::max(fit_workspace_bytes_, late.workspace);
+    side_workspace_bytes_ = std::max(side_workspace_bytes_, late.workspace);
     for (const Tensor& tensor : late.inputs) use(tensor.buffer, update_time());
   }
   for (const LateAction& late : update_) {

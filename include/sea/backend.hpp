@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -88,6 +90,18 @@ struct PairView {
   ConstMatrixView x, y;
 };
 
+/// Operators that a backend has recorded (Backend::record), to be done again as one piece of work. Does not
+/// outlive the backend.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  Recording() = default;
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+  /// Does the recorded operators, on the memory they were recorded with. Asynchronous.
+  virtual void replay() = 0;
+};
+
 /// The operators of SEA, forward and backward, and the memory they work on. Every operator `name` is defined
 /// in one file of its name a backend: `host/cpu/name.cpp`, `kernels/name.cu`.
 ///
@@ -126,6 +140,23 @@ class Backend {
   virtual void synchronize() = 0;
   /// Whether the host may read this memory where it lies, after `synchronize`: then no copy is needed.
   virtual bool host_readable() const { return false; }
+
+  // ---- order
+  // -----------------------------------------------------------------------------------------------
+
+  /// What `body` asks for begins after what was asked for before, and may run beside what is asked for after,
+  /// until `join`. It holds no dense products (matmul, linear, factored_linear), and nothing after it may
+  /// write what it reads, or touch what it writes, before the join. Copies and `synchronize` join first.
+  virtual void beside(const std::function<void()>& body) { body(); }
+  /// What follows begins after everything that was asked for beside.
+  virtual void join() {}
+  /// Records the operators that `body` asks for, without doing them: no copy to or from the host and no
+  /// allocation may be among them. Null where recording is of no use: where operators are done as they are
+  /// asked for.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& body) {
+    static_cast<void>(body);
+    return nullptr;
+  }
 
   // ---- steps and sampling
   // ----------------------------------------------------------------------------------

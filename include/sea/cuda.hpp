@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -31,9 +32,9 @@ struct CudaSettings {
 };
 
 /// The operators on an NVIDIA GPU of compute capability 8.0 or later: hand-written kernels, cuBLAS for dense
-/// products. All work goes to one stream, in order; nothing but `copy_to_device`, `copy_to_host` and
-/// `synchronize` waits for it. Faults of a kernel are reported there. The device must be the calling thread's
-/// current one (the constructor makes it that).
+/// products. All work goes to one stream, in order, and what is asked for `beside` to a second one; nothing
+/// but `copy_to_device`, `copy_to_host` and `synchronize` waits for it. Faults of a kernel are reported
+/// there. The device must be the calling thread's current one (the constructor makes it that).
 class CudaBackend final : public Backend {
  public:
   /// On a stream of its own. Throws Error where there is no such device.
@@ -58,6 +59,10 @@ class CudaBackend final : public Backend {
   void copy_to_host(void* host_destination, const void* source, std::size_t bytes) override;
   void fill_zero(void* destination, std::size_t bytes) override;
   void synchronize() override;
+  void beside(const std::function<void()>& body) override;
+  void join() override;
+  /// A captured graph. Null on the default stream, which cannot be captured.
+  std::unique_ptr<Recording> record(const std::function<void()>& body) override;
   void advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size) override;
   void sample_batch(const SamplingView& sampling, std::uint64_t seed, const StepState* state,
                     const BatchView& batch) override;
