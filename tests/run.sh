@@ -46,7 +46,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-install_packages "${build_packages[@]}" "${test_packages[@]}"
+install_packages "${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}"
 build_project "$preset"
 
 bin=$(build_folder "$preset")/bin
