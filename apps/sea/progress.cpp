@@ -58,7 +58,8 @@ void StatusLine::finish(const std::string& line) {
   fmt::print(stderr, "{}\n", line);
 }
 
-ProgressDisplay::ProgressDisplay(bool quiet, std::string metric) : quiet_(quiet), metric_(std::move(metric)) {}
+ProgressDisplay::ProgressDisplay(bool quiet, std::string metric)
+    : quiet_(quiet), metric_(std::move(metric)) {}
 
 void ProgressDisplay::show_stage(const std::string& what) {
   if (quiet_) return;
@@ -74,9 +75,9 @@ void ProgressDisplay::show(const EpochProgress& progress) {
   const int width = terminal_columns() < 120 ? 10 : 20;
   const int filled = static_cast<int>(progress.step * width / std::max<std::int64_t>(progress.steps, 1));
   line_.rewrite(fmt::format("epoch {} [{}{}] {}/{} {} left, {}, {}", progress.epoch, std::string(filled, '#'),
-                      std::string(width - filled, '.'), progress.step, progress.steps,
-                      duration_text(progress.seconds_left), rate_text(progress.samples_per_second),
-                      loss_text(progress.losses)));
+                            std::string(width - filled, '.'), progress.step, progress.steps,
+                            duration_text(progress.seconds_left), rate_text(progress.samples_per_second),
+                            loss_text(progress.losses)));
 }
 
 void ProgressDisplay::show(const EpochRecord& record) {

@@ -46,8 +46,8 @@ Json row_json(const Search& search, const SearchRow& row) {
 /// A word as a shell reads it back.
 std::string quoted(const std::string& word) {
   const auto plain = [](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view("_-./=:@%+,").find(static_cast<char>(c)) !=
-                                       std::string_view::npos;
+    return std::isalnum(c) != 0 ||
+           std::string_view("_-./=:@%+,").find(static_cast<char>(c)) != std::string_view::npos;
   };
   if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
   std::string text = "'";
@@ -116,7 +116,7 @@ fs::path search_file(const fs::path& folder) {
   return folder / "tune.json";
 }
 
-Json to_json(const Search& search) {
+void write_search(const fs::path& folder, const Search& search) {
   Json json;
   json["model"] = search.configuration().model().name;
   json["data"] = search.rows.front().description.data.string();
@@ -133,7 +133,7 @@ Json to_json(const Search& search) {
                     {"command", command_of(best, best.description.data.string())}};
   }
   for (const SearchRow& row : search.rows) json["rows"].push_back(row_json(search, row));
-  return json;
+  write_json(search_file(folder), json);
 }
 
 Search read_search(const fs::path& folder) {
@@ -148,8 +148,11 @@ Search read_search(const fs::path& folder) {
     for (const Json& row : json.at("rows")) {
       const auto number = static_cast<std::int64_t>(search.rows.size());
       if (number == search.grid.size()) break;
-      search.rows.push_back({row.at("run").get<std::string>(), search.grid.combination(number),
-                             run_description_of(row.at("config"), file.string()), std::nullopt, {}});
+      search.rows.push_back({row.at("run").get<std::string>(),
+                             search.grid.combination(number),
+                             run_description_of(row.at("config"), file.string()),
+                             std::nullopt,
+                             {}});
     }
     if (static_cast<std::int64_t>(search.rows.size()) == search.grid.size() &&
         json.at("rows").size() == search.rows.size())

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,9 +38,11 @@ std::string values_text(const Search& search, const SearchRow& row);
 /// The command, for a shell, that trains the row again.
 std::string command_of(const SearchRow& row, const std::string& data);
 
+/// `folder`/tune.json
 std::filesystem::path search_file(const std::filesystem::path& folder);
 
-nlohmann::ordered_json to_json(const Search& search);
+/// Writes tune.json, whole or not at all.
+void write_search(const std::filesystem::path& folder, const Search& search);
 
 /// The grid and the rows' descriptions of a search that was begun; results are read from the runs. Throws
 /// Error where `folder` has no search, or a damaged one.
