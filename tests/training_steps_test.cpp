@@ -71,8 +71,8 @@ Build build_of(const SeaSettings& settings) {
   };
 }
 
-Build build_of(const std::string& name) {
-  return [name](Backend& backend, Dataset& dataset) {
+Build build_of(const std::string& name, const std::string& distance = "club") {
+  return [name, distance](Backend& backend, Dataset& dataset) {
     Configuration configuration(*find_model(name, "test").model);
     for (const auto& [key, value] : {std::pair("embedding_size", 12),
                                      {"train_batch_size", 96},
@@ -83,6 +83,7 @@ Build build_of(const std::string& name) {
       if (std::any_of(keys.begin(), keys.end(), [k = key](const Key& other) { return other.name == k; }))
         configuration.set(key, std::int64_t{value}, "test");
     }
+    if (distance != "club") configuration.set_text("distance", distance, "test");
     return configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
   };
 }
@@ -124,12 +125,13 @@ Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_
 TEST_CASE("training steps of a model are the same on every backend") {
   const auto sea_a = build_of(settings_of(Align::solosim, Distance::club)),
              sea_d = build_of(settings_of(Align::infonce, Distance::l2));
-  // An epoch has 5 steps.
+  // An epoch has 5 steps. With CLUB clipped at 0, half of the biases of freedom's linear layers have a true
+  // gradient of 0, whose rounding Adam makes whole steps of: the distance there is l2.
   const auto [build, steps] =
       GENERATE_COPY(std::pair(sea_a, 20), std::pair(sea_d, 6), std::pair(build_of("bpr"), 6),
                     std::pair(build_of("lightgcn"), 6), std::pair(build_of("layergcn"), 12),
                     std::pair(build_of("vbpr"), 6), std::pair(build_of("freedom"), 12),
-                    std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea"), 6));
+                    std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea", "l2"), 6));
   CpuBackend cpu(1);
   const Trained reference = train(cpu, build, steps, false);
   for_each_backend([&, &build = build, steps = steps](Backend& backend) {
