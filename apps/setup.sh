@@ -9,6 +9,7 @@ build_packages=(
   libdnnl-dev ocl-icd-opencl-dev nlohmann-json3-dev libfmt-dev libcli11-dev libzip-dev libxxhash-dev zlib1g-dev
 )
 test_packages=(catch2 libboost-context-dev python3)
+bench_packages=(libbenchmark-dev libeigen3-dev)
 plot_packages=(python3 python3-matplotlib)
 torch_packages=(python3 python3-torch python3-numpy libopenblas0-pthread)
 

@@ -52,6 +52,13 @@ std::unique_ptr<cuda::Context> make_context(const CudaSettings& settings) {
   return context;
 }
 
+void open_second_stream(cuda::Context& context) {
+  check(cudaStreamCreateWithFlags(&context.second_stream, cudaStreamNonBlocking), "CudaBackend",
+        "making a second stream");
+  check(cudaEventCreateWithFlags(&context.forked, cudaEventDisableTiming), "CudaBackend", "making an event");
+  check(cudaEventCreateWithFlags(&context.joined, cudaEventDisableTiming), "CudaBackend", "making an event");
+}
+
 }  // namespace
 
 int CudaBackend::device_count() noexcept {
@@ -65,19 +72,25 @@ CudaBackend::CudaBackend(const CudaSettings& settings) : context_(make_context(s
   check(cudaStreamCreateWithFlags(&context_->stream, cudaStreamNonBlocking), "CudaBackend",
         "making a stream");
   context_->owns_stream = true;
+  open_second_stream(*context_);
   context_->blas.open(context_->stream, context_->pool, settings);
 }
 
 CudaBackend::CudaBackend(cudaStream_t stream, const CudaSettings& settings)
     : context_(make_context(settings)) {
   context_->stream = stream;
+  open_second_stream(*context_);
   context_->blas.open(stream, context_->pool, settings);
 }
 
 CudaBackend::~CudaBackend() {
   context_->blas.close();
   // Whoever wants to know of an error has synchronised before.
+  static_cast<void>(cudaStreamSynchronize(context_->second_stream));
   static_cast<void>(cudaStreamSynchronize(context_->stream));
+  static_cast<void>(cudaEventDestroy(context_->forked));
+  static_cast<void>(cudaEventDestroy(context_->joined));
+  static_cast<void>(cudaStreamDestroy(context_->second_stream));
   if (context_->owns_stream) static_cast<void>(cudaStreamDestroy(context_->stream));
   static_cast<void>(cudaMemPoolDestroy(context_->pool));
 }
@@ -120,7 +133,9 @@ void* CudaBackend::allocate(std::size_t bytes) {
 
 void CudaBackend::deallocate(void* pointer, std::size_t bytes) noexcept {
   if (pointer == nullptr) return;
-  const cudaError_t status = cudaFreeAsync(pointer, context_->stream);
+  cudaError_t status = cudaSuccess;
+  if (context_->must_join) status = cudaStreamWaitEvent(context_->stream, context_->joined);
+  if (status == cudaSuccess) status = cudaFreeAsync(pointer, context_->stream);
   if (status != cudaSuccess) context_->failed_free = status;
   context_->allocated -= bytes;
 }
@@ -134,6 +149,7 @@ std::size_t CudaBackend::peak_allocated_bytes() const {
 
 void CudaBackend::copy_to_device(void* destination, const void* host_source, std::size_t bytes) {
   if (bytes == 0) return;
+  join();
   check(cudaMemcpyAsync(destination, host_source, bytes, cudaMemcpyHostToDevice, context_->stream),
         "copy_to_device", "a copy");
   synchronize();  // the caller may change its memory at once, pinned or not
@@ -141,6 +157,7 @@ void CudaBackend::copy_to_device(void* destination, const void* host_source, std
 
 void CudaBackend::copy_to_host(void* host_destination, const void* source, std::size_t bytes) {
   if (bytes == 0) return;
+  join();
   check(cudaMemcpyAsync(host_destination, source, bytes, cudaMemcpyDeviceToHost, context_->stream),
         "copy_to_host", "a copy");
   synchronize();
@@ -152,8 +169,83 @@ void CudaBackend::fill_zero(void* destination, std::size_t bytes) {
 }
 
 void CudaBackend::synchronize() {
+  join();
   check(cudaStreamSynchronize(context_->stream), "synchronize", "work on the device");
   check(std::exchange(context_->failed_free, cudaSuccess), "deallocate", "giving memory back");
+}
+
+void CudaBackend::beside(const std::function<void()>& body) {
+  cuda::Context& context = *context_;
+  cuda::require(!context.is_beside, "beside", "what runs beside has nothing beside it");
+  check(cudaEventRecord(context.forked, context.stream), "beside", "recording an event");
+  check(cudaStreamWaitEvent(context.second_stream, context.forked), "beside", "waiting for an event");
+  const auto change_streams = [&](bool is_beside) {
+    std::swap(context.stream, context.second_stream);
+    context.is_beside = is_beside;
+    context.blas.allow(!is_beside);
+  };
+  change_streams(true);
+  try {
+    body();
+  } catch (...) {
+    change_streams(false);
+    throw;
+  }
+  change_streams(false);
+  check(cudaEventRecord(context.joined, context.second_stream), "beside", "recording an event");
+  context.must_join = true;
+}
+
+void CudaBackend::join() {
+  cuda::require(!context_->is_beside, "join", "what runs beside waits for nothing");
+  if (!context_->must_join) return;
+  check(cudaStreamWaitEvent(context_->stream, context_->joined), "join", "waiting for an event");
+  context_->must_join = false;
+}
+
+namespace {
+
+class GraphRecording final : public Recording {
+ public:
+  GraphRecording(cudaStream_t stream, cudaGraph_t graph) : stream_(stream) {
+    check(cudaGraphInstantiate(&executable_, graph, 0), "record", "making a captured graph executable");
+  }
+  ~GraphRecording() override { static_cast<void>(cudaGraphExecDestroy(executable_)); }
+  void replay() override { check(cudaGraphLaunch(executable_, stream_), "replay", "a captured graph"); }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& body) {
+  if (context_->stream == nullptr) return nullptr;
+  join();
+  check(cudaStreamBeginCapture(context_->stream, cudaStreamCaptureModeThreadLocal), "record",
+        "beginning a capture");
+  cudaGraph_t graph = nullptr;
+  try {
+    body();
+    join();
+  } catch (...) {
+    context_->must_join = false;
+    static_cast<void>(cudaStreamEndCapture(context_->stream, &graph));
+    if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
+    static_cast<void>(cudaGetLastError());
+    throw;
+  }
+  check(cudaStreamEndCapture(context_->stream, &graph), "record", "ending a capture");
+  std::unique_ptr<Recording> recording;
+  try {
+    recording = std::make_unique<GraphRecording>(context_->stream, graph);
+  } catch (...) {
+    static_cast<void>(cudaGraphDestroy(graph));
+    throw;
+  }
+  check(cudaGraphDestroy(graph), "record", "giving back a captured graph");
+  return recording;
 }
 
 }  // namespace sea

@@ -187,7 +187,7 @@ void CudaBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden,
                     gradients,
                     chunk_losses};
   // A block a multiprocessor at most, so that all of them run at one time.
-  const int blocks = std::min(tiling.chunks, context_->multiprocessors);
+  const int blocks = std::min(tiling.chunks, context_->cooperative_multiprocessors());
   cuda::Grid grid{dim3(cuda::grid_size(blocks)), dim3(fit_threads), sizeof(Shared), true};
   if (has_tiles(width, hidden)) {
     const int slots = std::min(most_tiles(tiling, blocks), tiles_that_fit(context_->device));

@@ -65,18 +65,31 @@ def refuse_slow_core():
     return core
 
 
-def sgemm_gflops(torch, size=2048, repeats=5):
+def library_of(torch, device):
+    """What computes dense products, for the record; refuses a core that is too slow."""
+    if device == "cpu":
+        return refuse_slow_core()
+    if not torch.cuda.is_available():
+        sys.exit("error: --device cuda: this PyTorch sees no GPU; use --device cpu")
+    return f"CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}"
+
+
+def sgemm_gflops(torch, device, size=2048, repeats=5):
     """The best rate of a float32 product of two square matrices, 2 size^3 operations, in GFLOP/s."""
-    left, right, result = (torch.ones(size, size, dtype=torch.float32) for _ in range(3))
+    left, right, result = (torch.ones(size, size, dtype=torch.float32, device=device) for _ in range(3))
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
         torch.mm(left, right, out=result)
+        if device == "cuda":
+            torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best / 1e9
 
 
-def peak_memory_bytes():
-    """VmHWM: the most memory this process ever had resident."""
+def peak_memory_bytes(torch, device):
+    """On a GPU what PyTorch's allocator held at most; else VmHWM, the most memory this process ever had resident."""
+    if device == "cuda":
+        return torch.cuda.max_memory_reserved()
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

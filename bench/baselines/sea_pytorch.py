@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """SEA in PyTorch, written the way a good user of PyTorch writes it: eager, autograd, nn.Linear, torch.sparse.mm,
-full items x items logits, torch.optim.Adam. The opponent that bench/compare_pytorch.sh times.
+full items x items logits, torch.optim.Adam. An opponent that bench/compare_pytorch.sh times; the other, with all that
+can be got out of PyTorch, is sea_pytorch_strong.py, which --opponent strong takes.
 
   sea_pytorch.py DATA --steps N [--warmup N]   time N training steps
   sea_pytorch.py DATA --epochs N               train with early stopping, print the test metrics
@@ -53,6 +54,8 @@ def read_arguments():
     parser.add_argument("--steps", type=int, help="time this many training steps")
     parser.add_argument("--warmup", type=int, default=2, help="steps before the timed ones")
     parser.add_argument("--epochs", type=int, help="train for at most this many epochs")
+    parser.add_argument("--opponent", choices=("eager", "strong"), default="eager")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--json", metavar="FILE", help="write what was measured")
     parser.add_argument("--golden", metavar="DIR", help="replay golden cases")
@@ -168,7 +171,7 @@ class SEA(nn.Module):
     def alignment(self, halves):
         visual, textual = (F.normalize(getattr(self, m).head(halves[m][0]), dim=1) for m in ("visual", "textual"))
         logits = textual @ visual.T / self.settings["temperature"]
-        itself = torch.arange(len(logits))
+        itself = torch.arange(len(logits), device=logits.device)
         loss = F.cross_entropy(logits, itself)
         return loss if self.settings["align"] == "solosim" else (loss + F.cross_entropy(logits.T, itself)) / 2
 
@@ -209,10 +212,14 @@ class Trainer:
         self.optimizer.step()
         return {name: float(value) for name, value in terms.items()}, fit_losses, representations, projections
 
-    def fit_club(self, projections):
+    def fit_pairs(self, projections):
         pairs = [(generic.detach(), unique.detach()) for generic, unique in projections.values()]
         if self.settings["club_pairs"] == "authors" and len(pairs) == 2:
             pairs = list(zip(*reversed(pairs)))  # (G_textual, G_visual) and (O_textual, O_visual)
+        return pairs
+
+    def fit_club(self, projections):
+        pairs = self.fit_pairs(projections)
         club, losses = self.model.club, []
         club.requires_grad_(True)
         for _ in range(self.settings["club_steps"]):
@@ -225,19 +232,35 @@ class Trainer:
         return losses
 
     def permutations(self, items):
-        return {name: torch.randperm(items) for name in self.model.modalities}
+        device = self.model.interactions.device
+        return {name: torch.randperm(items, device=device) for name in self.model.modalities}
 
 
-def build(folder, settings):
+def opponent(name):
+    """The classes of a model and its trainer."""
+    if name == "eager":
+        return SEA, Trainer
+    import sea_pytorch_strong
+    return sea_pytorch_strong.StrongSEA, sea_pytorch_strong.StrongTrainer
+
+
+def build(arguments, settings):
     torch.manual_seed(settings["seed"])
-    data = Data(folder, settings)
-    model = SEA(data.features, data.users, *graphs(data, settings), settings)
-    return data, Trainer(model, settings)
+    data = Data(arguments.data, settings)
+    made = [graph.to(arguments.device) for graph in graphs(data, settings)]
+    features = {name: values.to(arguments.device) for name, values in data.features.items()}
+    model_class, trainer_class = opponent(arguments.opponent)
+    model = model_class(features, data.users, *made, settings).to(arguments.device)
+    return data, trainer_class(model, settings)
+
+
+def to_device(batch, arguments):
+    return tuple(ids.to(arguments.device) for ids in batch)
 
 
 def time_steps(arguments, settings):
-    core = measure.refuse_slow_core()
-    data, trainer = build(arguments.data, settings)
+    core = measure.library_of(torch, arguments.device)
+    data, trainer = build(arguments, settings)
     sampler = Sampler(data, settings)
     seconds, losses = [], []
     while len(seconds) < arguments.warmup + arguments.steps:
@@ -247,14 +270,15 @@ def time_steps(arguments, settings):
             batch = next(batches, None)
             if batch is None:
                 break
-            terms = trainer.step(batch, trainer.permutations(data.items))[0]
+            terms = trainer.step(to_device(batch, arguments), trainer.permutations(data.items))[0]
             seconds.append(time.perf_counter() - start)
             losses.append(terms["loss"])
     timed = seconds[arguments.warmup:]
     result = {
-        "implementation": f"PyTorch {torch.__version__}, eager",
+        "implementation": f"PyTorch {torch.__version__}, {arguments.opponent}",
         "seconds_per_step_median": statistics.median(timed), "seconds_per_step_mean": statistics.fmean(timed),
-        "peak_memory_bytes": measure.peak_memory_bytes(), "sgemm_gflops": measure.sgemm_gflops(torch),
+        "peak_memory_bytes": measure.peak_memory_bytes(torch, arguments.device),
+        "sgemm_gflops": measure.sgemm_gflops(torch, arguments.device),
         "blas_core": core, "threads": arguments.threads, "steps": arguments.steps,
         "loss_first": losses[0], "loss_last": losses[-1],
         "sizes": {"users": data.users, "items": data.items, "train_interactions": data.train.shape[1],
@@ -267,14 +291,15 @@ def time_steps(arguments, settings):
 
 
 def train(arguments, settings):
-    data, trainer = build(arguments.data, settings)
+    data, trainer = build(arguments, settings)
     sampler = Sampler(data, settings)
     best, best_epoch, result, since = -1.0, 0, {}, 0
     for epoch in range(arguments.epochs):
         start = time.perf_counter()
-        losses = [trainer.step(batch, trainer.permutations(data.items))[0]["loss"] for batch in sampler.epoch()]
+        losses = [trainer.step(to_device(batch, arguments), trainer.permutations(data.items))[0]["loss"]
+                  for batch in sampler.epoch()]
         with torch.no_grad():
-            users, items, _ = trainer.model()
+            users, items, _ = (part.cpu() if torch.is_tensor(part) else part for part in trainer.model())
         valid, test = (evaluate((users, items), data, split, sorted({*settings["topk"], 20}), settings["eval_batch_size"])
                        for split in (data.valid, data.test))
         since += 1
@@ -292,7 +317,7 @@ def main(arguments):
     torch.set_num_threads(arguments.threads)
     if arguments.golden:
         import sea_pytorch_golden
-        sys.exit(sea_pytorch_golden.replay(arguments.golden))
+        sys.exit(sea_pytorch_golden.replay(arguments.golden, *opponent(arguments.opponent)))
     settings = read_settings(arguments.assignments)
     result = time_steps(arguments, settings) if arguments.steps else train(arguments, settings)
     if arguments.json:

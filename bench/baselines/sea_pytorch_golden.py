@@ -1,4 +1,4 @@
-"""Replays golden SEA runs with the PyTorch baseline in float64: the proof that the opponent computes the same model.
+"""Replays golden SEA runs with a PyTorch baseline in float64: the proof that the opponent computes the same model.
 
 The layout: manifest.json, NAME.inter and features, graphs/, batches/N/, parameters/, cases/CASE/.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sea_data import Data, evaluate, interaction_graph, item_graph, nearest_neighbours
-from sea_pytorch import DEFAULTS, SEA, Trainer
+from sea_pytorch import DEFAULTS
 
 BOUND = 1e-9          # float64 against float64
 GRAPH_BOUND = 1e-6    # the golden item graph has 1/(k + 1e-7) where the specification has 1/k
@@ -37,8 +37,9 @@ def worst(errors):
 
 
 class Replay:
-    def __init__(self, folder):
+    def __init__(self, folder, model_class, trainer_class):
         self.folder, self.failed = folder, False
+        self.model_class, self.trainer_class = model_class, trainer_class
         with open(os.path.join(folder, "manifest.json")) as file:
             self.manifest = json.load(file)
         sizes = self.manifest["sizes"]
@@ -81,9 +82,9 @@ class Replay:
         settings = dict(self.settings, **{key: case[key] for key in ("align", "distance", "club_pairs")})
         data, folder = self.data, os.path.join(self.folder, "cases", name)
         interactions = interaction_graph(data, torch.float64)
-        model = SEA(data.features, data.users, interactions, self.item_item.to_sparse(), settings).double()
+        model = self.model_class(data.features, data.users, interactions, self.item_item.to_sparse(), settings).double()
         model.load_state_dict(load_arrays(os.path.join(self.folder, "parameters")))
-        trainer = Trainer(model, settings)
+        trainer = self.trainer_class(model, settings)
         loss_error = fit_error = 0.0
         for step, (golden, arrays) in enumerate(zip(case["steps"], self.batches)):
             batch = [arrays[key] for key in ("user", "positive", "negative")]
@@ -135,9 +136,9 @@ class Replay:
             self.report(name, f"{split} metrics", worst(abs(ours[key] - value) for key, value in golden.items()))
 
 
-def replay(folder):
+def replay(folder, model_class, trainer_class):
     """The exit status: 0 where every error is within its bound."""
-    run = Replay(folder)
+    run = Replay(folder, model_class, trainer_class)
     run.graphs()
     for name, case in run.manifest["cases"].items():
         run.case(name, case)

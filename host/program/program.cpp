@@ -120,7 +120,7 @@ void Program::finish(const AdamSettings& adam, std::int64_t pairs, std::int64_t 
 
 void Program::allocate(std::int64_t activation_count) {
   std::size_t needed = static_cast<std::size_t>(activation_count + 4 * parameter_count_) * sizeof(float) +
-                       workspace_bytes_ + fit_workspace_bytes_;
+                       workspace_bytes_ + side_workspace_bytes_;
   for (const FusedArrays& arrays : fused_) {
     const BufferRecord& record = records_[arrays.buffer];
     needed += static_cast<std::size_t>(3 * record.rows * record.columns) * sizeof(float);
@@ -141,7 +141,7 @@ void Program::allocate(std::int64_t activation_count) {
       records_[arrays.buffer].data = arrays.value.data();
     }
     workspace_ = Buffer<std::byte>(backend_, static_cast<std::int64_t>(workspace_bytes_));
-    fit_workspace_ = Buffer<std::byte>(backend_, static_cast<std::int64_t>(fit_workspace_bytes_));
+    side_workspace_ = Buffer<std::byte>(backend_, static_cast<std::int64_t>(side_workspace_bytes_));
   } catch (const Error& error) {
     throw Error(fmt::format("training needs {:.1f} MB beside the features and graphs: {}",
                             static_cast<double>(needed) / 1e6, error.what()));
@@ -180,6 +180,7 @@ void Program::write_initial_values() {
                               views[i].name, views[i].size()));
     }
     backend_.copy_to_device(views[i].value, initial.data(), initial.size() * sizeof(float));
+    parameters_[i].initial = {};  // it may hold the values themselves
   }
 }
 
@@ -206,28 +207,60 @@ void Program::run(const std::function<void(const NodeRun&)>& direction, std::siz
   }
 }
 
+void Program::step_by_parts() {
+  sample();
+  forward();
+  fit();
+  backward();
+  update();
+}
+
+void Program::step() {
+  const bool observed = observer_ != nullptr;
+  if (!observed && recording_ != nullptr) return recording_->replay();
+  step_by_parts();
+  // After the first step, so that what a backend sets up once is not part of the recording.
+  if (!observed && !recorded_) {
+    recording_ = backend_.record([this] { step_by_parts(); });
+    recorded_ = true;
+  }
+}
+
 void Program::sample() {
   observed("sample", "", [&] {
-    for (const auto& action : sample_) action();
+    backend_.beside([&] {
+      for (const auto& action : sample_) action();
+    });
   });
 }
 
 void Program::forward() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    observed("forward", nodes_[i].name,
-             [&] { run(nodes_[i].forward, i, static_cast<int>(i), nodes_[i].is_loss); });
+    const Node& node = nodes_[i];
+    const auto body = [&] { run(node.forward, i, static_cast<int>(i), node.is_loss); };
+    observed("forward", node.name, [&] {
+      if (node.is_loss) backend_.join();
+      if (node.beside) {
+        backend_.beside(body);
+      } else {
+        body();
+      }
+    });
   }
 }
 
 void Program::represent() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (needed_for_outputs_[i]) nodes_[i].forward(NodeRun(*this, i));
+    if (needed_for_outputs_[i]) nodes_[i].forward(NodeRun(*this, i, true));
   }
 }
 
 void Program::fit() {
   observed("fit", "", [&] {
-    for (const LateAction& late : fit_) late.action({fit_workspace_.data(), fit_workspace_.bytes()});
+    if (fit_.empty()) return;
+    backend_.beside([&] {
+      for (const LateAction& late : fit_) late.action(side_workspace());
+    });
   });
 }
 
@@ -246,6 +279,7 @@ void Program::update() {
     backend_.adam(values_.span(), gradients_.span(), first_moments_.span(), second_moments_.span(), adam_,
                   state());
   });
+  backend_.join();
   backend_.accumulate_losses(losses_.span(), loss_weight_values_.span(), loss_sums_.span());
   backend_.advance_step(state(), pairs_, batch_size_);
 }
@@ -366,6 +400,7 @@ VectorView NodeRun::input_gradient_vector(std::size_t i) const {
 }
 
 Workspace NodeRun::workspace() const {
+  if (program_.nodes_[node_].beside) return program_.side_workspace();
   return {program_.workspace_.data(), program_.workspace_.bytes()};
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,11 @@ class Program;
 /// What a node sees while it runs: views of its tensors and its scratch memory.
 class NodeRun {
  public:
-  NodeRun(const Program& program, std::size_t node) : program_(program), node_(node) {}
+  NodeRun(const Program& program, std::size_t node, bool represents = false)
+      : program_(program), node_(node), represents_(represents) {}
+
+  /// Whether this is `Program::represent` and no training step.
+  bool represents() const { return represents_; }
 
   MatrixView value(const Tensor& tensor) const;
   VectorView vector(const Tensor& tensor) const;
@@ -50,6 +55,7 @@ class NodeRun {
  private:
   const Program& program_;
   std::size_t node_;
+  bool represents_;
 };
 
 /// One recorded operation. `forward` and `backward` are called with views of fixed buffers: the same ones
@@ -63,6 +69,9 @@ struct Node {
   std::size_t workspace = 0;             ///< bytes of scratch either direction needs
   /// A loss writes its inputs' gradients in its forward, and has no backward.
   bool is_loss = false;
+  /// Runs beside the nodes that follow, up to the first loss: reads and writes no tensors, and has its
+  /// scratch memory for itself.
+  bool beside = false;
   std::function<void(const NodeRun&)> forward;
   std::function<void(const NodeRun&)> backward;
 };
@@ -122,7 +131,7 @@ class Program {
   IndexView indices(std::int64_t count);
 
   void add(Node node);
-  /// Runs in `sample`, before `forward`: draws of this step.
+  /// Runs in `sample`, before `forward`: draws of this step, for losses to read.
   void on_sample(std::function<void()> action) { sample_.push_back(std::move(action)); }
   /// Runs in `fit`, and may read `inputs` (forward's values).
   void on_fit(std::vector<Tensor> inputs, std::size_t workspace, std::function<void(Workspace)> action);
@@ -155,14 +164,9 @@ class Program {
   void backward();
   /// Adam, the fused updates, the sums of the losses, and on to the next batch.
   void update();
-  /// One training step.
-  void step() {
-    sample();
-    forward();
-    fit();
-    backward();
-    update();
-  }
+  /// One training step. From the second on it is replayed as one piece of work, where the backend can do
+  /// that.
+  void step();
   /// Is told when a part of a step begins and ends, by its phase and name ("backward", "linear"): for
   /// profiles.
   using Observer = std::function<void(const std::string& phase, const std::string& name, bool begins)>;
@@ -262,6 +266,8 @@ class Program {
   std::int64_t pack();
   void allocate(std::int64_t activation_count);
   void write_initial_values();
+  void step_by_parts();
+  Workspace side_workspace() const { return {side_workspace_.data(), side_workspace_.bytes()}; }
   void run(const std::function<void(const NodeRun&)>& direction, std::size_t node, int time,
            bool writes_gradients);
   template <class Body>
@@ -296,12 +302,14 @@ class Program {
   AdamSettings adam_;
   std::int64_t pairs_ = 0, batch_size_ = 0;
   std::int64_t parameter_count_ = 0;
-  std::size_t workspace_bytes_ = 0, fit_workspace_bytes_ = 0, unshared_bytes_ = 0;
+  std::size_t workspace_bytes_ = 0, side_workspace_bytes_ = 0, unshared_bytes_ = 0;
   Buffer<float> activations_, values_, gradients_, first_moments_, second_moments_;
   Buffer<float> losses_, loss_weight_values_;
   Buffer<double> loss_sums_;
   Buffer<StepState> state_;
-  Buffer<std::byte> workspace_, fit_workspace_;
+  Buffer<std::byte> workspace_, side_workspace_;
+  bool recorded_ = false;
+  std::unique_ptr<Recording> recording_;
 };
 
 }  // namespace sea

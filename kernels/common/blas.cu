@@ -104,6 +104,7 @@ std::size_t Blas::workspace_bytes() const {
 
 void Blas::gemm(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                 ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
+  require(allowed_, operator_name, "no dense product runs beside others");
   if (c.empty()) return;
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
   const bool worth_splitting =

@@ -26,6 +26,9 @@ class Blas {
   void gemm(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
             ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c);
 
+  /// Whether products are allowed: they are on their own stream alone.
+  void allow(bool allowed) { allowed_ = allowed; }
+
   const char* precision_name() const;
   std::size_t workspace_bytes() const;
 
@@ -35,6 +38,7 @@ class Blas {
   void split_product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                      ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c);
 
+  bool allowed_ = true;
   cudaStream_t stream_ = nullptr;
   cublasHandle_t handle_ = nullptr;
   CudaSettings settings_;

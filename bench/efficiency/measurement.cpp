@@ -1,0 +1,113 @@
+#include "efficiency/measurement.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "models/registry.hpp"
+#include "training/device.hpp"
+#include "training/evaluation.hpp"
+#include "training/peak_memory.hpp"
+#include "training/trainer.hpp"
+
+#if defined(SEA_WITH_CUDA)
+#include "sea/cuda.hpp"
+#endif
+
+namespace sea::bench {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <class AnyModel>
+void begin_epoch(AnyModel& model, std::int64_t epoch) {
+  if constexpr (requires { model.begin_epoch; }) {
+    if (model.begin_epoch) model.begin_epoch(epoch);
+  }
+}
+
+/// Steps of a model, one after the other, with what it does at the start of an epoch.
+class Steps {
+ public:
+  Steps(Model& model, std::int64_t per_epoch) : model_(model), per_epoch_(per_epoch) {}
+  void run(std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i, ++done_) {
+      if (done_ % per_epoch_ == 0) begin_epoch(model_, done_ / per_epoch_);
+      model_.program.step();
+    }
+    model_.program.backend().synchronize();
+  }
+
+ private:
+  Model& model_;
+  std::int64_t per_epoch_, done_ = 0;
+};
+
+void add_memory(nlohmann::ordered_json& result, Backend& backend) {
+#if defined(SEA_WITH_CUDA)
+  if (const auto* cuda = dynamic_cast<const CudaBackend*>(&backend); cuda != nullptr) {
+    const auto libraries = static_cast<std::int64_t>(cuda->library_bytes());
+    const std::int64_t memory = static_cast<std::int64_t>(cuda->peak_allocated_bytes()) + libraries;
+    result["memory_bytes"] = memory;
+    result["library_bytes"] = libraries;
+    result["context_bytes"] = context_bytes(memory);
+    return;
+  }
+#endif
+  static_cast<void>(backend);
+  result["memory_bytes"] = peak_memory_bytes();
+}
+
+}  // namespace
+
+nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
+  ConfigurationRequest wanted;
+  wanted.model = request.model;
+  wanted.device = request.device;
+  wanted.threads = std::to_string(request.threads);
+  const Configuration configuration = resolve_configuration(wanted);
+  const Device device = open_device(configuration.text("device"), configuration.integer("threads"));
+  Backend& backend = *device.backend;
+  Dataset dataset = load_dataset(request.data, configuration.model().files(configuration));
+  const std::unique_ptr<Model> model =
+      configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
+  Evaluator evaluator(backend, model->sampling.view().history, {&dataset.valid, &dataset.test},
+                      metric_cutoffs(configuration), configuration.integer("eval_batch_size"),
+                      model->users.columns);
+
+  const auto batch = static_cast<std::int64_t>(model->batch.triples.users.size());
+  const std::int64_t batches = (model->sampling.pairs() + batch - 1) / batch;
+  const std::int64_t measured = request.batches > 0 ? std::min(request.batches, batches) : batches;
+  Steps steps(*model, batches);
+  steps.run(2);  // a backend that replays its steps records them after the first
+  Clock::time_point start = Clock::now();
+  steps.run(measured);
+  const double seconds = since(start);
+
+  start = Clock::now();
+  model->program.represent();
+  static_cast<void>(
+      evaluator.evaluate(model->program.value(model->users), model->program.value(model->items)));
+  const double evaluation_seconds = since(start);
+
+  nlohmann::ordered_json result;
+  result["model"] = request.model;
+  result["device"] = device.name;
+  result["backend"] = backend.description();
+  result["threads"] = device.threads;
+  result["batches_per_epoch"] = batches;
+  result["batches_measured"] = measured;
+  result["scaled"] = measured < batches;
+  result["seconds_per_epoch"] = seconds * static_cast<double>(batches) / static_cast<double>(measured);
+  result["evaluation_seconds"] = evaluation_seconds;
+  add_memory(result, backend);
+  return result;
+}
+
+}  // namespace sea::bench
