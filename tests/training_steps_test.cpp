@@ -125,7 +125,7 @@ Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_
 TEST_CASE("training steps of a model are the same on every backend") {
   const auto sea_a = build_of(settings_of(Align::solosim, Distance::club)),
              sea_d = build_of(settings_of(Align::infonce, Distance::l2));
-  // An epoch has 5 steps. With CLUB clipped at 0, half of the biases of freedom's linear layers have a true
+  // An epoch has 5 steps. With CLUB clipped at 0, the biases of freedom's linear layers have a true
   // gradient of 0, whose rounding Adam makes whole steps of: the distance there is l2.
   const auto [build, steps] =
       GENERATE_COPY(std::pair(sea_a, 20), std::pair(sea_d, 6), std::pair(build_of("bpr"), 6),
