@@ -6,14 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "models/registry.hpp"
+#include "support/device_memory.hpp"
 #include "training/device.hpp"
 #include "training/evaluation.hpp"
-#include "training/peak_memory.hpp"
 #include "training/trainer.hpp"
-
-#if defined(SEA_WITH_CUDA)
-#include "sea/cuda.hpp"
-#endif
 
 namespace sea::bench {
 
@@ -48,21 +44,6 @@ class Steps {
   Model& model_;
   std::int64_t per_epoch_, done_ = 0;
 };
-
-void add_memory(nlohmann::ordered_json& result, Backend& backend) {
-#if defined(SEA_WITH_CUDA)
-  if (const auto* cuda = dynamic_cast<const CudaBackend*>(&backend); cuda != nullptr) {
-    const auto libraries = static_cast<std::int64_t>(cuda->library_bytes());
-    const std::int64_t memory = static_cast<std::int64_t>(cuda->peak_allocated_bytes()) + libraries;
-    result["memory_bytes"] = memory;
-    result["library_bytes"] = libraries;
-    result["context_bytes"] = context_bytes(memory);
-    return;
-  }
-#endif
-  static_cast<void>(backend);
-  result["memory_bytes"] = peak_memory_bytes();
-}
 
 }  // namespace
 
@@ -106,7 +87,10 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   result["scaled"] = measured < batches;
   result["seconds_per_epoch"] = seconds * static_cast<double>(batches) / static_cast<double>(measured);
   result["evaluation_seconds"] = evaluation_seconds;
-  add_memory(result, backend);
+  const DeviceMemory memory = peak_memory(backend);
+  result["memory_bytes"] = memory.bytes;
+  if (memory.library_bytes) result["library_bytes"] = *memory.library_bytes;
+  if (memory.context_bytes) result["context_bytes"] = *memory.context_bytes;
   return result;
 }
 
