@@ -1,10 +1,10 @@
 #include <cmath>
-#include <numbers>
 
+#include "common/batch_nodes.cuh"
 #include "common/context.cuh"
-#include "common/elementwise.cuh"
 #include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "sea/detail/bpr_divisor.hpp"
 
 // BPR, forward and backward.
 //
@@ -23,8 +23,7 @@ namespace {
 
 using cuda::Pack;
 
-constexpr int block_threads = 256;
-constexpr int warps = block_threads / 32;
+constexpr int block_threads = cuda::batch_block_threads;
 
 struct Problem {
   ConstMatrixView users, items;
@@ -35,23 +34,12 @@ struct Problem {
   double* losses;  ///< natural logarithms, a triple each
 };
 
-__device__ std::int64_t warp_number() {
-  return static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / 32;
-}
-
-template <int width>
-__device__ void zero_row(float* row, std::int64_t columns, int lane) {
-  for (std::int64_t j = lane * width; j < columns; j += 32 * width) {
-    cuda::store_pack<width>(row + j, Pack<width>{});
-  }
-}
-
 template <int width>
 __global__ void __launch_bounds__(block_threads)
-    bpr_loss_kernel(Problem p, float weight, MatrixView d_users, MatrixView d_items) {
+    bpr_loss_kernel(Problem p, BprSum sum, float weight, MatrixView d_users, MatrixView d_items) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t columns = p.users.columns, count = p.state->count;
-  const std::int64_t i = warp_number();
+  const std::int64_t i = cuda::warp_number();
   if (i < count) {
     const float* user = p.users.row(p.batch.users[i]);
     const float* positive = p.items.row(p.batch.positives[i]);
@@ -69,15 +57,13 @@ __global__ void __launch_bounds__(block_threads)
     difference = cuda::warp_sum(difference);
     if (lane == 0) {
       // log(1 + exp(-x)), and its slope -1 / (1 + exp(x)), from an exponential that cannot overflow.
-      const double scale = static_cast<double>(weight) / (static_cast<double>(count) * std::numbers::ln2);
+      const double scale = static_cast<double>(weight) / detail::bpr_divisor(sum, count);
       const double small = exp(-fabs(difference));
       p.losses[i] = max(-difference, 0.0) + log1p(small);
       p.slopes[i] = static_cast<float>(scale * ((difference > 0.0 ? -small : -1.0) / (1.0 + small)));
     }
   }
-  for (std::int64_t row = i; row < d_users.rows + d_items.rows; row += std::int64_t{gridDim.x} * warps) {
-    zero_row<width>(row < d_users.rows ? d_users.row(row) : d_items.row(row - d_users.rows), columns, lane);
-  }
+  cuda::zero_gradients<width>(d_users, d_items);
 }
 
 /// Columns j, j + 1, ... of slope * d difference / d row, for a source of a user's row or of an item's.
@@ -113,7 +99,7 @@ __device__ void sum_sources(const Problem& p, std::int64_t place, std::int64_t e
   }
 }
 
-__device__ void sum_losses(const Problem& p, float* loss) {
+__device__ void sum_losses(const Problem& p, BprSum how, float* loss) {
   struct Shared {
     double warp_sums[32];
   };
@@ -122,24 +108,23 @@ __device__ void sum_losses(const Problem& p, float* loss) {
   for (std::int64_t i = threadIdx.x; i < count; i += block_threads) sum += p.losses[i];
   sum = cuda::block_sum<block_threads>(sum, cuda::shared_memory<Shared>().warp_sums);
   if (threadIdx.x == 0) {
-    *loss = static_cast<float>(sum / (static_cast<double>(count) * std::numbers::ln2));
+    *loss = static_cast<float>(sum / detail::bpr_divisor(how, count));
   }
 }
 
 template <int width>
 __global__ void __launch_bounds__(block_threads)
-    bpr_gradient_kernel(Problem p, float* loss, MatrixView d_users, MatrixView d_items) {
+    bpr_gradient_kernel(Problem p, BprSum sum, float* loss, MatrixView d_users, MatrixView d_items) {
   if (blockIdx.x == gridDim.x - 1) {
-    sum_losses(p, loss);
+    sum_losses(p, sum, loss);
     return;
   }
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t place = warp_number(), places = 3 * p.state->count;
+  const std::int64_t place = cuda::warp_number(), places = 3 * p.state->count;
   if (place >= places) return;
+  const std::int64_t end = cuda::end_of_node(p.order, place, places);
+  if (end == 0) return;
   const std::int32_t node = p.order.nodes[place];
-  if (place > 0 && p.order.nodes[place - 1] == node) return;
-  std::int64_t end = place + 1;
-  while (end < places && p.order.nodes[end] == node) ++end;
   if (node < d_users.rows) {
     sum_sources<true, width>(p, place, end, d_users.row(node), lane);
   } else {
@@ -154,8 +139,8 @@ std::size_t CudaBackend::bpr_workspace(std::int64_t batch_size, std::int64_t) co
 }
 
 void CudaBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
-                      const BatchOrderView& order, const StepState* state, float weight, float* loss,
-                      MatrixView d_users, MatrixView d_items, Workspace workspace) {
+                      const BatchOrderView& order, const StepState* state, BprSum sum, float weight,
+                      float* loss, MatrixView d_users, MatrixView d_items, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
   cuda::require(users.columns == items.columns, "bpr", "users and items must have one width");
   cuda::require_shape("bpr", "d_users", d_users, users.rows, users.columns);
@@ -169,15 +154,13 @@ void CudaBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchV
   float* slopes = scratch.take<float>(batch_size);
   const Problem problem{users, items, batch, order, state, slopes, scratch.take<double>(batch_size)};
   const auto start = [&](auto loss_kernel, auto gradient_kernel) {
-    // A few blocks a multiprocessor fill the gradients as fast as the memory takes it.
-    const std::int64_t blocks = std::max<std::int64_t>(cuda::blocks_of(batch_size, warps),
-                                                       4 * std::int64_t{context_->multiprocessors});
-    cuda::launch(context_->stream, "bpr", {dim3(cuda::grid_size(blocks)), dim3(block_threads)}, loss_kernel,
-                 problem, weight, d_users, d_items);
     cuda::launch(context_->stream, "bpr",
-                 {dim3(cuda::grid_size(cuda::blocks_of(3 * batch_size, warps) + 1)), dim3(block_threads),
-                  32 * sizeof(double)},
-                 gradient_kernel, problem, loss, d_users, d_items);
+                 {dim3(cuda::triple_blocks(batch_size, context_->multiprocessors)), dim3(block_threads)},
+                 loss_kernel, problem, sum, weight, d_users, d_items);
+    cuda::launch(context_->stream, "bpr",
+                 {dim3(cuda::grid_size(cuda::blocks_of(3 * batch_size, cuda::batch_warps) + 1)),
+                  dim3(block_threads), 32 * sizeof(double)},
+                 gradient_kernel, problem, sum, loss, d_users, d_items);
   };
   if (users.columns % 4 == 0 && cuda::rows_aligned(users) && cuda::rows_aligned(items) &&
       cuda::rows_aligned(d_users) && cuda::rows_aligned(d_items)) {

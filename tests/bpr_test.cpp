@@ -8,61 +8,29 @@
 #include "support/catch.hpp"
 #include "support/same_bits.hpp"
 #include "support/strided.hpp"
+#include "support/triples.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
 namespace {
 
-struct Triples {
-  std::vector<std::int32_t> users, positives, negatives;
-  std::int64_t size() const { return static_cast<std::int64_t>(users.size()); }
-};
-
-std::vector<std::int32_t> random_indices(std::int64_t count, std::int64_t bound, std::uint64_t seed) {
-  std::vector<std::int32_t> values;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Philox4x32 bits = random_bits(seed, RandomPurpose::synthetic, 3, i);
-    values.push_back(static_cast<std::int32_t>(uniform_below(bits, static_cast<std::uint32_t>(bound))));
-  }
-  return values;
-}
-
-Triples random_triples(std::int64_t count, std::int64_t users, std::int64_t items) {
-  return {random_indices(count, users, 1), random_indices(count, items, 2), random_indices(count, items, 3)};
-}
-
-struct Result {
-  float loss;
-  std::vector<float> d_users, d_items;
-  bool operator==(const Result&) const = default;
-};
-
-struct Shape {
-  std::int64_t users, items, width;
-};
+using Result = BatchLoss;
+using Shape = BatchShape;
 
 /// sort_batch and bpr on the first `count` triples.
 Result run(Backend& backend, const Shape& shape, const std::vector<float>& user_values,
-           const std::vector<float>& item_values, const Triples& triples, std::int64_t count, float weight) {
-  const Buffer<std::int32_t> users = to_device(backend, triples.users);
-  const Buffer<std::int32_t> positives = to_device(backend, triples.positives);
-  const Buffer<std::int32_t> negatives = to_device(backend, triples.negatives);
-  const BatchView batch{users.span(), positives.span(), negatives.span()};
-  const Buffer<std::int32_t> nodes(backend, 3 * triples.size()), sources(backend, 3 * triples.size());
-  const BatchOrderView order{nodes.span(), sources.span()};
-  const Buffer<StepState> state = to_device(backend, std::vector<StepState>{{8, 2, 100, count}});
-  const GarbageWorkspace sort_space(backend, backend.sort_batch_workspace(triples.size()));
-  backend.sort_batch(batch, shape.users, state.data(), order, sort_space);
-
+           const std::vector<float>& item_values, const Triples& triples, std::int64_t count, float weight,
+           BprSum sum = BprSum::mean_log2) {
+  const DeviceTriples device(backend, triples, shape.users, count);
   const StridedMatrix user_rows(backend, user_values, shape.users, shape.width, 2);
   const StridedMatrix item_rows(backend, item_values, shape.items, shape.width, 4);
   const StridedMatrix d_users(backend, shape.users, shape.width, 1),
       d_items(backend, shape.items, shape.width);
   const Buffer<float> loss = garbage(backend, 1);
   const GarbageWorkspace workspace(backend, backend.bpr_workspace(triples.size(), shape.width));
-  backend.bpr(user_rows.view(), item_rows.view(), batch, order, state.data(), weight, loss.data(),
-              d_users.view(), d_items.view(), workspace);
+  backend.bpr(user_rows.view(), item_rows.view(), device.batch(), device.order(), device.state(), sum, weight,
+              loss.data(), d_users.view(), d_items.view(), workspace);
   return {loss.download().front(), d_users.values(), d_items.values()};
 }
 
@@ -148,6 +116,24 @@ TEST_CASE("bpr's gradients equal central differences") {
   });
 }
 
+TEST_CASE("bpr as a mean and as a sum of natural logarithms") {
+  const Shape shape{40, 70, 24};
+  const std::vector<float> users = random_values(40 * 24, 8), items = random_values(70 * 24, 9);
+  const Triples triples = random_triples(150, 40, 70);
+  const double log2_loss = naive_loss(shape, to_double(users), to_double(items), triples, 130);
+  for (const auto& [sum, factor] :
+       {std::pair{BprSum::mean, std::log(2.0)}, {BprSum::sum, 130.0 * std::log(2.0)}}) {
+    const auto [d_users, d_items] =
+        naive_gradients(shape, to_double(users), to_double(items), triples, 130, 0.5 * factor);
+    for_each_backend([&, s = sum, f = factor, &du = d_users, &di = d_items](Backend& backend) {
+      const Result result = run(backend, shape, users, items, triples, 130, 0.5f, s);
+      CHECK(result.loss == Approx(f * log2_loss).epsilon(1e-6));
+      CHECK(relative_error(result.d_users, du) < 1e-6);
+      CHECK(relative_error(result.d_items, di) < 1e-6);
+    });
+  }
+}
+
 TEST_CASE("bpr of a batch that is not full looks at its first triples alone") {
   const Shape shape{20, 30, 17};
   const std::vector<float> users = random_values(20 * 17, 1), items = random_values(30 * 17, 2);
@@ -204,7 +190,7 @@ TEST_CASE("bpr refuses an empty batch and other shapes") {
   float loss = 0.0f;
   const IndexView one(indices.data(), 1);
   const MatrixView users(values.data(), 2, 2), items(values.data(), 2, 3);
-  CHECK_THROWS_AS(
-      backend.bpr(users, items, {one, one, one}, {indices, indices}, &state, 1.0f, &loss, users, items, {}),
-      Error);
+  CHECK_THROWS_AS(backend.bpr(users, items, {one, one, one}, {indices, indices}, &state, BprSum::mean, 1.0f,
+                              &loss, users, items, {}),
+                  Error);
 }

@@ -116,14 +116,25 @@ for program in golden_replay golden_replay_emulated golden_replay_cuda; do
   [ -x "$bin/$program" ] || continue
   if [ -n "$filter" ] && [[ $program != *"$filter"* ]]; then continue; fi
   matched=1
-  if [ -d "$shared/golden" ]; then
-    run_program "$program" "$shared/golden"
-  else
-    echo "== $program"
-    echo "skipped 1: no golden cases or real data at $shared"
-    skipped=$((skipped + 1))
-  fi
+  for cases in golden golden_baselines; do
+    if [ -d "$shared/$cases" ]; then
+      run_program "$program" "$shared/$cases"
+    else
+      echo "== $program"
+      echo "skipped 1: no golden cases at $shared/$cases"
+      skipped=$((skipped + 1))
+    fi
+  done
 done
+
+if [ "$preset" = release ] && { [ -z "$filter" ] || [[ package == *"$filter"* ]]; }; then
+  matched=1
+  echo "== package"
+  started=$SECONDS status=0
+  bash "$repository/tests/package.sh" "$(build_folder "$preset")" 2>&1 || status=$?
+  note_result package "$status" $((SECONDS - started))
+fi
+
 if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2
   failures=1

@@ -11,6 +11,7 @@ namespace sea {
 
 void add_info(CLI::App& app);
 void add_train(CLI::App& app);
+void add_tune(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_recommend(CLI::App& app);
 void add_export(CLI::App& app);

@@ -50,7 +50,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "sea " SEA_VERSION);
   app.require_subcommand(1);
   for (const auto& add :
-       {add_info, add_train, add_evaluate, add_recommend, add_export, add_synth, add_models})
+       {add_info, add_train, add_tune, add_evaluate, add_recommend, add_export, add_synth, add_models})
     add(app);
   if (argc > 1 && argv[1][0] != '-') refuse_unknown_command(app, argv[1]);
   try {

@@ -38,44 +38,46 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-ProgressDisplay::ProgressDisplay(bool quiet, std::string metric)
-    : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), metric_(std::move(metric)) {}
+StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
 
-ProgressDisplay::~ProgressDisplay() {
-  if (open_line_) std::fputc('\n', stderr);
+StatusLine::~StatusLine() {
+  if (open_) std::fputc('\n', stderr);
 }
 
-void ProgressDisplay::rewrite(const std::string& line) {
+void StatusLine::rewrite(const std::string& line) {
   // A line that wraps cannot be rewritten.
   const auto width = static_cast<std::size_t>(std::max(terminal_columns() - 1, 20));
   fmt::print(stderr, "\r{}\033[K", line.substr(0, width));
   std::fflush(stderr);
-  open_line_ = true;
+  open_ = true;
 }
 
-void ProgressDisplay::finish_line(const std::string& line) {
-  if (open_line_) std::fputs("\r\033[K", stderr);
-  open_line_ = false;
+void StatusLine::finish(const std::string& line) {
+  if (open_) std::fputs("\r\033[K", stderr);
+  open_ = false;
   fmt::print(stderr, "{}\n", line);
 }
 
+ProgressDisplay::ProgressDisplay(bool quiet, std::string metric)
+    : quiet_(quiet), metric_(std::move(metric)) {}
+
 void ProgressDisplay::show_stage(const std::string& what) {
   if (quiet_) return;
-  if (terminal_) {
-    rewrite(what + " ...");
+  if (line_.terminal()) {
+    line_.rewrite(what + " ...");
   } else {
-    finish_line(what);
+    line_.finish(what);
   }
 }
 
 void ProgressDisplay::show(const EpochProgress& progress) {
-  if (quiet_ || !terminal_) return;
+  if (quiet_ || !line_.terminal()) return;
   const int width = terminal_columns() < 120 ? 10 : 20;
   const int filled = static_cast<int>(progress.step * width / std::max<std::int64_t>(progress.steps, 1));
-  rewrite(fmt::format("epoch {} [{}{}] {}/{} {} left, {}, {}", progress.epoch, std::string(filled, '#'),
-                      std::string(width - filled, '.'), progress.step, progress.steps,
-                      duration_text(progress.seconds_left), rate_text(progress.samples_per_second),
-                      loss_text(progress.losses)));
+  line_.rewrite(fmt::format("epoch {} [{}{}] {}/{} {} left, {}, {}", progress.epoch, std::string(filled, '#'),
+                            std::string(width - filled, '.'), progress.step, progress.steps,
+                            duration_text(progress.seconds_left), rate_text(progress.samples_per_second),
+                            loss_text(progress.losses)));
 }
 
 void ProgressDisplay::show(const EpochRecord& record) {
@@ -85,7 +87,7 @@ void ProgressDisplay::show(const EpochRecord& record) {
   if (record.valid) {
     line += fmt::format("  valid {} {:.4f}{}", metric_, record.valid->at(metric_), record.best ? " *" : "");
   }
-  finish_line(line);
+  line_.finish(line);
 }
 
 }  // namespace sea

@@ -7,14 +7,29 @@
 
 namespace sea {
 
+/// Lines on stderr, of which the last one may be rewritten while it is a terminal.
+class StatusLine {
+ public:
+  StatusLine();
+  ~StatusLine();
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
+
+  bool terminal() const { return terminal_; }
+  /// Shows `line`, cut to the terminal's width, until the next call.
+  void rewrite(const std::string& line);
+  /// Leaves `line`, whole, where the rewritten one was.
+  void finish(const std::string& line);
+
+ private:
+  bool terminal_, open_ = false;
+};
+
 /// Shows a training on stderr: on a terminal a line that rewrites itself, elsewhere a line an epoch.
 class ProgressDisplay {
  public:
   /// `quiet` shows nothing. `metric` is the key of the validation metric.
   ProgressDisplay(bool quiet, std::string metric);
-  ~ProgressDisplay();
-  ProgressDisplay(const ProgressDisplay&) = delete;
-  ProgressDisplay& operator=(const ProgressDisplay&) = delete;
 
   /// Work before the first epoch: "neighbours of image_feat.npy".
   void show_stage(const std::string& what);
@@ -22,10 +37,8 @@ class ProgressDisplay {
   void show(const EpochRecord& record);
 
  private:
-  void rewrite(const std::string& line);
-  void finish_line(const std::string& line);
-
-  bool quiet_, terminal_, open_line_ = false;
+  bool quiet_;
+  StatusLine line_;
   std::string metric_;
 };
 

@@ -30,4 +30,12 @@ Device open_device_of(const std::string& device, const std::string& threads) {
   return open_device(asked.text("device"), asked.integer("threads"));
 }
 
+std::filesystem::path default_folder(const std::filesystem::path& data, const std::string& model,
+                                     const std::string& what) {
+  std::error_code ignored;
+  std::filesystem::path folder = std::filesystem::weakly_canonical(data, ignored);
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return std::filesystem::path("runs") / fmt::format("{}-{}-{}", folder.filename().string(), model, what);
+}
+
 }  // namespace sea

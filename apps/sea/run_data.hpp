@@ -24,4 +24,8 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
 /// no such device.
 Device open_device_of(const std::string& device, const std::string& threads);
 
+/// Where what is trained on `data` goes unless it is said: runs/DATA-MODEL-WHAT.
+std::filesystem::path default_folder(const std::filesystem::path& data, const std::string& model,
+                                     const std::string& what);
+
 }  // namespace sea

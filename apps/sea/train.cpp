@@ -11,10 +11,12 @@
 #include "data/dataset.hpp"
 #include "models/registry.hpp"
 #include "progress.hpp"
+#include "run_data.hpp"
 #include "sea/error.hpp"
 #include "tables.hpp"
 #include "training/device.hpp"
 #include "training/run_folder.hpp"
+#include "training/run_result.hpp"
 #include "training/signals.hpp"
 #include "training/trainer.hpp"
 
@@ -32,11 +34,6 @@ struct TrainOptions {
   bool resume = false, quiet = false;
 };
 
-/// The metrics that a finished run ends with.
-struct Finished {
-  Metrics valid, test;
-};
-
 class SeedTraining {
  public:
   SeedTraining(const TrainOptions& options, const ConfigurationRequest& request, fs::path run,
@@ -44,7 +41,7 @@ class SeedTraining {
       : options_(options), request_(request), run_(std::move(run)), signals_(signals) {}
 
   /// Throws ExitCode where a signal ended it.
-  Finished operator()();
+  TrainingResult operator()();
 
  private:
   static std::vector<std::string> notices(const Dataset& dataset, const Model& model,
@@ -53,10 +50,8 @@ class SeedTraining {
     if (!options_.quiet) print_notice(text);
   }
   Configuration resume_configuration();
-  std::optional<Finished> finished_before(const Configuration& configuration) const;
-  Finished train(const Configuration& configuration);
-  nlohmann::ordered_json result_json(const TrainingResult& result, const RunDescription& description,
-                                     const Device& device) const;
+  std::optional<TrainingResult> finished_before(const Configuration& configuration) const;
+  TrainingResult train(const Configuration& configuration);
 
   const TrainOptions& options_;
   const ConfigurationRequest& request_;
@@ -72,32 +67,18 @@ class SeedTraining {
 Configuration SeedTraining::resume_configuration() {
   const RunDescription before = read_run(run_);
   fingerprint_ = before.fingerprint;
-  const Configuration now = resolve_configuration(request_, &before.configuration);
-  for (const Key& key : now.model().keys) {
-    if (key.name == "epochs" || key.name == "device" || key.name == "threads") continue;
-    const KeyValue old_value = before.configuration.value(key.name), new_value = now.value(key.name);
-    if (old_value == new_value) continue;
-    throw UsageError(
-        fmt::format("--resume: {} was {} in {} and would be {}; only epochs, device and threads may change",
-                    key.name, to_text(old_value), run_.string(), to_text(new_value)));
-  }
-  return now;
+  return sea::resume_configuration(request_, before.configuration, run_, {"epochs", "device", "threads"});
 }
 
-std::optional<Finished> SeedTraining::finished_before(const Configuration& configuration) const {
-  const std::optional<nlohmann::ordered_json> result = folder_->result();
+std::optional<TrainingResult> SeedTraining::finished_before(const Configuration& configuration) const {
+  const std::optional<RunResult> result = read_result(folder_->path());
   if (!result) return {};
-  try {
-    const bool early = result->at("stopped_by") == "early_stopping";
-    if (!early && result->at("epochs_run") < configuration.integer("epochs")) return {};
-    return Finished{metrics_of(result->at("valid")), metrics_of(result->at("test"))};
-  } catch (const nlohmann::ordered_json::exception&) {
-    throw Error(
-        fmt::format("{}: is damaged; it is not the result of a run", (run_ / "result.json").string()));
-  }
+  const bool early = result->training.stopped_by == StoppedBy::early_stopping;
+  if (!early && result->training.epochs_run < configuration.integer("epochs")) return {};
+  return result->training;
 }
 
-Finished SeedTraining::operator()() {
+TrainingResult SeedTraining::operator()() {
   if (!fs::exists(run_)) {
     if (options_.resume) notice(fmt::format("{}: is not there yet; the run starts now", run_.string()));
     return train(resolve_configuration(request_));
@@ -109,29 +90,11 @@ Finished SeedTraining::operator()() {
   folder_ = std::make_unique<RunFolder>(run_);
   const Configuration configuration =
       folder_->has_description() ? resume_configuration() : resolve_configuration(request_);
-  if (const std::optional<Finished> finished = finished_before(configuration)) {
+  if (const std::optional<TrainingResult> finished = finished_before(configuration)) {
     notice(fmt::format("{}: is finished; nothing is left to train", run_.string()));
     return *finished;
   }
   return train(configuration);
-}
-
-nlohmann::ordered_json SeedTraining::result_json(const TrainingResult& result,
-                                                 const RunDescription& description,
-                                                 const Device& device) const {
-  nlohmann::ordered_json json;
-  json["best_epoch"] = result.best_epoch;
-  json["epochs_run"] = result.epochs_run;
-  json["stopped_by"] = result.stopped_by == StoppedBy::early_stopping ? "early_stopping" : "epochs";
-  json["valid"] = to_json(result.valid);
-  json["test"] = to_json(result.test);
-  json["total_seconds"] = seconds_before_ + std::chrono::duration<double>(Clock::now() - start_).count();
-  json["seed"] = description.configuration.integer("seed");
-  json["device"] = device.name;
-  json["threads"] = device.threads;
-  json["version"] = SEA_VERSION;
-  json["config"] = to_json(description);
-  return json;
 }
 
 /// What is accepted but deserves a sentence.
@@ -150,7 +113,7 @@ std::vector<std::string> SeedTraining::notices(const Dataset& dataset, const Mod
   return texts;
 }
 
-Finished SeedTraining::train(const Configuration& configuration) {
+TrainingResult SeedTraining::train(const Configuration& configuration) {
   const ModelDescription& kind = configuration.model();
   const Device device = open_device(configuration.text("device"), configuration.integer("threads"));
   ProgressDisplay display(options_.quiet, parse_metric(configuration.text("valid_metric"))->key());
@@ -186,34 +149,16 @@ Finished SeedTraining::train(const Configuration& configuration) {
     notice(fmt::format("stopped; go on with --resume --output {}", run_.string()));
     throw ExitCode{128 + SignalGuard::received()};
   }
-  folder_->write_result(result_json(result, description, device));
-  return {result.valid, result.test};
-}
-
-std::vector<std::string> split_seeds(const std::string& text) {
-  std::vector<std::string> seeds;
-  std::size_t begin = 0;
-  while (true) {
-    const std::size_t comma = text.find(',', begin);
-    seeds.push_back(text.substr(begin, comma - begin));
-    if (comma == std::string::npos) return seeds;
-    begin = comma + 1;
-  }
-}
-
-/// The folder's own name, of which runs are named.
-std::string data_name(const fs::path& data) {
-  std::error_code ignored;
-  fs::path folder = fs::weakly_canonical(data, ignored);
-  if (!folder.has_filename()) folder = folder.parent_path();
-  return folder.filename().string();
+  const double seconds = seconds_before_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  folder_->write_result(to_json(RunResult{description, result, seconds, device.name, device.threads}));
+  return result;
 }
 
 void run_train(const TrainOptions& options) {
   SignalGuard signals;
   std::vector<ConfigurationRequest> requests;
   if (options.request.seed) {
-    for (const std::string& seed : split_seeds(*options.request.seed)) {
+    for (const std::string& seed : split_at_commas(*options.request.seed)) {
       requests.push_back(options.request);
       requests.back().seed = seed;
     }
@@ -225,9 +170,7 @@ void run_train(const TrainOptions& options) {
   for (const ConfigurationRequest& request : requests) {
     const Configuration asked = resolve_configuration(request);
     const std::string seed = std::to_string(asked.integer("seed"));
-    fs::path run = options.output ? *options.output
-                                  : fs::path("runs") / fmt::format("{}-{}-{}", data_name(options.data),
-                                                                   asked.model().name, seed);
+    fs::path run = options.output.value_or(default_folder(options.data, asked.model().name, seed));
     if (options.output && requests.size() > 1) run /= seed;
     if (std::find(runs.begin(), runs.end(), run) != runs.end())
       throw UsageError(fmt::format("--seed {}: {} stands twice", *options.request.seed, seed));
@@ -235,7 +178,7 @@ void run_train(const TrainOptions& options) {
   }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (requests.size() > 1 && !options.quiet) fmt::print(stderr, "seed {}\n", *requests[i].seed);
-    const Finished finished = SeedTraining(options, requests[i], runs[i], signals)();
+    const TrainingResult finished = SeedTraining(options, requests[i], runs[i], signals)();
     valid.push_back(finished.valid);
     test.push_back(finished.test);
     fmt::print("{}\n{}", runs[i].string(),

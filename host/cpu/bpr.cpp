@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
+#include "cpu/batch_nodes.hpp"
 #include "cpu/check.hpp"
 #include "cpu/dot.hpp"
-#include "cpu/row_blocks.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/bpr_divisor.hpp"
 
 namespace sea {
 
@@ -54,8 +54,8 @@ std::size_t CpuBackend::bpr_workspace(std::int64_t batch_size, std::int64_t) con
 }
 
 void CpuBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
-                     const BatchOrderView& order, const StepState* state, float weight, float* loss,
-                     MatrixView d_users, MatrixView d_items, Workspace workspace) {
+                     const BatchOrderView& order, const StepState* state, BprSum sum, float weight,
+                     float* loss, MatrixView d_users, MatrixView d_items, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
   const std::int64_t count = state->count;
   cpu::require(users.columns == items.columns, "bpr", "users and items must have one width");
@@ -73,48 +73,41 @@ void CpuBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchVi
   const std::int64_t blocks = cpu::blocks_of(count, triples_per_block);
   double* partial_losses = scratch.take<double>(blocks);
   const std::int64_t width = users.columns;
-  const double scale = static_cast<double>(weight) / (static_cast<double>(count) * std::numbers::ln2);
+  const double divisor = detail::bpr_divisor(sum, count);
+  const double scale = static_cast<double>(weight) / divisor;
 
   pool_->parallel_for(blocks, [&](std::int64_t block, int) {
     const std::int64_t end = std::min(count, (block + 1) * triples_per_block);
-    double sum = 0.0;
+    double block_sum = 0.0;
     for (std::int64_t i = block * triples_per_block; i < end; ++i) {
       const float* user = users.row(batch.users[i]);
       const double difference = cpu::dot(user, items.row(batch.positives[i]), width) -
                                 cpu::dot(user, items.row(batch.negatives[i]), width);
       // log(1 + exp(-x)), and its slope -1 / (1 + exp(x)), from an exponential that cannot overflow.
       const double small = std::exp(-std::abs(difference));
-      sum += std::max(-difference, 0.0) + std::log1p(small);
+      block_sum += std::max(-difference, 0.0) + std::log1p(small);
       const double slope = (difference > 0.0 ? -small : -1.0) / (1.0 + small);
       slopes[i] = static_cast<float>(scale * slope);
     }
-    partial_losses[block] = sum;
+    partial_losses[block] = block_sum;
   });
   double total = 0.0;
   for (std::int64_t block = 0; block < blocks; ++block) total += partial_losses[block];
-  *loss = static_cast<float>(total / (static_cast<double>(count) * std::numbers::ln2));
+  *loss = static_cast<float>(total / divisor);
 
   const Gather gather{users, items, batch, slopes};
-  const std::int32_t* nodes = order.nodes.data();
-  const std::int32_t* nodes_end = nodes + 3 * count;
-  const std::int64_t rows = users.rows + items.rows;
-  const std::int64_t block_rows = cpu::rows_per_block(width);
-  pool_->parallel_for(cpu::blocks_of(rows, block_rows), [&](std::int64_t block, int) {
-    const std::int64_t begin = block * block_rows;
-    const std::int64_t end = std::min(rows, begin + block_rows);
-    const std::int32_t* next = std::lower_bound(nodes, nodes_end, begin);
-    for (std::int64_t node = begin; node < end; ++node) {
-      float* row = node < users.rows ? d_users.row(node) : d_items.row(node - users.rows);
-      if (next == nodes_end || *next != node) {
-        std::fill_n(row, width, 0.0f);
-        continue;
-      }
-      gather.into<true>(row, order.sources[next - nodes]);
-      for (++next; next != nodes_end && *next == node; ++next) {
-        gather.into<false>(row, order.sources[next - nodes]);
-      }
-    }
-  });
+  cpu::for_each_batch_node(
+      *pool_, order, count, users.rows + items.rows, width, [&](std::int64_t node, ConstIndexView sources) {
+        float* row = node < users.rows ? d_users.row(node) : d_items.row(node - users.rows);
+        if (sources.empty()) {
+          std::fill_n(row, width, 0.0f);
+          return;
+        }
+        gather.into<true>(row, sources.front());
+        for (const std::int32_t source : sources.subspan(1)) {
+          gather.into<false>(row, source);
+        }
+      });
 }
 
 }  // namespace sea

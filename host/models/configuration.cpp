@@ -1,6 +1,7 @@
 #include "models/configuration.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>
@@ -86,8 +87,7 @@ void Configuration::set_text(const std::string& name, std::string_view text, con
 KeyValue Configuration::value(const std::string& name) const {
   const Key& key = find(name, "configuration");
   const auto found = values_.find(name);
-  if (found != values_.end()) return found->second;
-  return key.follows.empty() ? key.fallback : value(key.follows);
+  return found != values_.end() ? found->second : fallback(key);
 }
 
 std::int64_t Configuration::integer(const std::string& name) const {
@@ -159,20 +159,58 @@ Configuration resolve_configuration(const ConfigurationRequest& request, const C
   return configuration;
 }
 
+const ModelDescription& model_of(const ConfigurationRequest& request) {
+  std::optional<std::string> name = request.model;
+  std::string source = "--model";
+  if (!name && request.config) {
+    source = fmt::format("--config {}", request.config->string());
+    name = model_in(read_json_object(*request.config, source), source);
+  }
+  return name ? *find_model(*name, source).model : models().front();
+}
+
+Configuration resume_configuration(const ConfigurationRequest& request, const Configuration& before,
+                                   const std::filesystem::path& folder,
+                                   const std::vector<std::string>& may_change) {
+  const Configuration now = resolve_configuration(request, &before);
+  for (const Key& key : now.model().keys) {
+    if (std::find(may_change.begin(), may_change.end(), key.name) != may_change.end()) continue;
+    const KeyValue old_value = before.value(key.name), new_value = now.value(key.name);
+    if (old_value == new_value) continue;
+    throw UsageError(fmt::format("--resume: {} was {} in {} and would be {}; only {} and {} may change",
+                                 key.name, to_text(old_value), folder.string(), to_text(new_value),
+                                 fmt::join(may_change.begin(), may_change.end() - 1, ", "),
+                                 may_change.back()));
+  }
+  return now;
+}
+
+std::vector<std::string> assignments_of(const Configuration& configuration) {
+  std::vector<std::string> assignments;
+  for (const Key& key : configuration.model().keys) {
+    const KeyValue value = configuration.value(key.name);
+    if (value != configuration.fallback(key))
+      assignments.push_back(fmt::format("{}={}", key.name, to_text(value)));
+  }
+  return assignments;
+}
+
+Json to_json(const KeyValue& value) {
+  return std::visit(
+      [](const auto& held) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::monostate>) {
+          return Json();
+        } else {
+          return Json(held);
+        }
+      },
+      value);
+}
+
 Json to_json(const Configuration& configuration) {
   Json json;
   json["model"] = configuration.model().name;
-  for (const Key& key : configuration.model().keys) {
-    std::visit(
-        [&](const auto& value) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
-            json[key.name] = nullptr;
-          } else {
-            json[key.name] = value;
-          }
-        },
-        configuration.value(key.name));
-  }
+  for (const Key& key : configuration.model().keys) json[key.name] = to_json(configuration.value(key.name));
   return json;
 }
 

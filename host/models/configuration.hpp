@@ -21,6 +21,8 @@ class Configuration {
   explicit Configuration(const ModelDescription& model);
 
   const ModelDescription& model() const { return *model_; }
+  /// What `key` is where nobody sets it.
+  KeyValue fallback(const Key& key) const { return key.follows.empty() ? key.fallback : value(key.follows); }
 
   /// Sets a key, or throws a UsageError that begins with `source` and names key, value and what is allowed,
   /// or the nearest known key.
@@ -57,8 +59,22 @@ struct ConfigurationRequest {
 /// value.
 Configuration resolve_configuration(const ConfigurationRequest& request, const Configuration* base = nullptr);
 
+/// The model that a request is about, before anything else of it is looked at.
+const ModelDescription& model_of(const ConfigurationRequest& request);
+
+/// Resolves a request to go on (--resume) with what `before` began in `folder`. Throws UsageError where any
+/// key but those of `may_change` would have another value.
+Configuration resume_configuration(const ConfigurationRequest& request, const Configuration& before,
+                                   const std::filesystem::path& folder,
+                                   const std::vector<std::string>& may_change);
+
+/// The "key=value" that make `configuration` out of its model's defaults.
+std::vector<std::string> assignments_of(const Configuration& configuration);
+
 /// Every key with its value, in the order of the model's list, "model" first.
 nlohmann::ordered_json to_json(const Configuration& configuration);
+
+nlohmann::ordered_json to_json(const KeyValue& value);
 
 /// Reads a JSON file with comments whose root is an object. Throws UsageError, beginning with `source`.
 nlohmann::ordered_json read_json_object(const std::filesystem::path& file, const std::string& source);

@@ -2,22 +2,54 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numbers>
+#include <utility>
 
 #include "sea/philox.hpp"
 
 namespace sea {
 
+namespace {
+
+/// `count` values uniform in [-bound, bound), the draws of parameter `index`.
+std::vector<float> uniform_values(std::uint64_t seed, int index, std::int64_t count, float bound) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); i += 4) {
+    const Philox4x32 bits =
+        random_bits(seed, RandomPurpose::initial_value, index, static_cast<std::int64_t>(i / 4));
+    for (std::size_t j = i; j < std::min(i + 4, values.size()); ++j) {
+      values[j] = bound * (2.0f * uniform_float(bits.word[j - i]) - 1.0f);
+    }
+  }
+  return values;
+}
+
+float xavier_bound(std::int64_t fan_in, std::int64_t fan_out) {
+  return static_cast<float>(std::sqrt(6.0 / static_cast<double>(fan_in + fan_out)));
+}
+
+}  // namespace
+
 Initializer uniform_fan_in(std::uint64_t seed, std::int64_t fan_in) {
   return [=](std::int64_t rows, std::int64_t columns, int index) {
-    const float bound = 1.0f / std::sqrt(static_cast<float>(fan_in));
-    std::vector<float> values(static_cast<std::size_t>(rows * columns));
-    for (std::size_t i = 0; i < values.size(); i += 4) {
-      const Philox4x32 bits =
-          random_bits(seed, RandomPurpose::initial_value, index, static_cast<std::int64_t>(i / 4));
-      for (std::size_t j = i; j < std::min(i + 4, values.size()); ++j) {
-        values[j] = bound * (2.0f * uniform_float(bits.word[j - i]) - 1.0f);
-      }
+    return uniform_values(seed, index, rows * columns, 1.0f / std::sqrt(static_cast<float>(fan_in)));
+  };
+}
+
+Initializer xavier_uniform(std::uint64_t seed, std::int64_t fan_in, std::int64_t fan_out) {
+  return [=](std::int64_t rows, std::int64_t columns, int index) {
+    return uniform_values(seed, index, rows * columns, xavier_bound(fan_in, fan_out));
+  };
+}
+
+Initializer xavier_uniform_nodes(std::uint64_t seed, std::int64_t users) {
+  return [=](std::int64_t rows, std::int64_t columns, int index) {
+    std::vector<float> values = uniform_values(seed, index, rows * columns, 1.0f);
+    const auto items_begin = values.begin() + users * columns;
+    const float user_bound = xavier_bound(columns, users), item_bound = xavier_bound(columns, rows - users);
+    for (auto value = values.begin(); value != values.end(); ++value) {
+      *value *= value < items_begin ? user_bound : item_bound;
     }
     return values;
   };
@@ -57,6 +89,11 @@ Initializer constant_value(float value) {
   return [=](std::int64_t rows, std::int64_t columns, int) {
     return std::vector<float>(static_cast<std::size_t>(rows * columns), value);
   };
+}
+
+Initializer given_values(std::vector<float> values) {
+  const auto held = std::make_shared<std::vector<float>>(std::move(values));
+  return [held](std::int64_t, std::int64_t, int) { return std::move(*held); };
 }
 
 }  // namespace sea

@@ -52,6 +52,8 @@ KeyValue check_value(const Key& key, const KeyValue& value, const std::string& s
 [[noreturn]] void refuse_value(const Key& key, std::string_view value, const std::string& source);
 
 std::string to_lower(std::string_view text);
+/// "a,b" as a and b; an empty text is one empty part.
+std::vector<std::string> split_at_commas(const std::string& text);
 /// The name out of `names` that takes the fewest edits to become `name`, case aside.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -44,6 +45,9 @@ struct Model {
   Program program;
   Tensor users, items;  ///< representations, equally wide; valid after `program.represent()`
   Batch batch;
+  /// Where it is there, called before the first step of an epoch, and before going on in the middle of one:
+  /// it writes what the epoch's steps read, at fixed addresses, as a function of the epoch alone.
+  std::function<void(std::int64_t epoch)> begin_epoch;
   /// Draws of a step and intermediate values by name, for replaying and looking.
   std::map<std::string, IndexView> draws;
   std::map<std::string, Tensor> values;

@@ -1,5 +1,7 @@
 #include "models/modules.hpp"
 
+#include <algorithm>
+
 #include "models/initial_values.hpp"
 #include "sea/error.hpp"
 
@@ -76,6 +78,37 @@ void push_apart(Program& program, const DistanceSettings& settings, const std::v
     fit = {{pairs[1].generic, pairs[0].generic}, {pairs[1].unique, pairs[0].unique}};
   }
   club_fit(program, "club_fit", fit, q, hidden, settings.club_steps, settings.club_adam);
+}
+
+void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities,
+                       std::uint64_t seed) {
+  Program& program = model.program;
+  if (settings.align != Align::none) {
+    const Tensor visual = modalities.at(0).head, text = modalities.at(1).head;
+    ConstIndexView samples;
+    if (settings.align_samples > 0) {
+      samples = sample_permutation(program, seed, RandomPurpose::align_samples, text.rows,
+                                   std::min(settings.align_samples, text.rows));
+    }
+    align(program, {settings.align, settings.alpha, settings.temperature, samples}, text, visual);
+  }
+  std::vector<DistancePair> pairs;
+  for (ModalityParts& modality : modalities) {
+    DistancePair& pair = modality.pair;
+    if (settings.distance == Distance::club) {
+      const RandomPurpose purpose =
+          pair.modality == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
+      pair.permutation = sample_permutation(program, seed, purpose, pair.generic.rows, pair.generic.rows);
+      model.draws["club_permutation_" + pair.modality] = pair.permutation;
+    }
+    pairs.push_back(pair);
+  }
+  AdamSettings club_adam;
+  club_adam.learning_rate = settings.club_learning_rate;
+  push_apart(program,
+             {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
+              settings.club_steps, club_adam},
+             pairs, seed);
 }
 
 }  // namespace sea

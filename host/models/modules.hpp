@@ -4,12 +4,18 @@
 #include <string>
 #include <vector>
 
-#include "models/sea.hpp"
+#include "models/model.hpp"
 #include "program/nodes.hpp"
 
 namespace sea {
 
 // SEA's two modules, which any model can call on any pair of modality representations (the paper's Table 3).
+
+enum class Align { solosim, infonce, none };
+enum class Distance { club, l2, none };
+/// What q is fitted on: (generic, unique) of each modality as the paper's Eq. 15 says, or (generic, generic)
+/// and (unique, unique) across the modalities, as the authors' public code does.
+enum class ClubPairs { paper, authors };
 
 /// Two rows of one item, one a modality, ready to be pulled together.
 struct AlignmentSettings {
@@ -46,6 +52,31 @@ struct DistanceSettings {
 /// The loss terms distance.MODALITY, and for CLUB the network q with its fit; nothing for Distance::none.
 void push_apart(Program& program, const DistanceSettings& settings, const std::vector<DistancePair>& pairs,
                 std::uint64_t seed);
+
+/// Both modules as a model asks for them; docs/configuration.md has the meaning and range of each.
+struct ModuleSettings {
+  Align align = Align::solosim;
+  Distance distance = Distance::club;
+  ClubPairs club_pairs = ClubPairs::paper;
+  float alpha = 0.012f;
+  float beta = 0.006f;
+  float temperature = 0.046f;
+  std::int64_t align_samples = 0;
+  std::int64_t head_hidden = 64;
+  std::int64_t head_out = 32;
+  std::int64_t club_hidden = 8;
+  std::int64_t club_steps = 50;
+  double club_learning_rate = 1e-4;
+};
+/// What the modules read of one modality: its items' heads, empty without alignment, and its pair.
+struct ModalityParts {
+  Tensor head;
+  DistancePair pair;
+};
+/// `align` and `push_apart` on one or two modalities, visual first, with their draws, which are named in
+/// `model.draws`.
+void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities,
+                       std::uint64_t seed);
 
 /// A linear layer's parameters NAME.weight (out x in) and NAME.bias.
 struct LinearParameters {

@@ -7,7 +7,7 @@
 
 namespace sea {
 
-std::vector<Key> common_keys() {
+std::vector<Key> common_keys(double learning_rate) {
   constexpr std::int64_t largest_batch = 1 << 24;
   Key topk{"topk", "cut-offs of the metrics", KeyKind::cutoffs, std::vector<std::int64_t>{5, 10, 20, 50}};
   Key valid_metric{"valid_metric", "validation metric that early stopping follows", KeyKind::metric,
@@ -17,7 +17,7 @@ std::vector<Key> common_keys() {
       integer_key("embedding_size", 64, 1, 4096, "width of an embedding, one modality's"),
       integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs a step"),
       integer_key("eval_batch_size", 4096, 1, largest_batch, "users ranked at a time; changes no result"),
-      number_key("learning_rate", 1e-4, 1e-12, 1.0, "Adam's step size"),
+      number_key("learning_rate", learning_rate, 1e-12, 1.0, "Adam's step size"),
       integer_key("epochs", 1000, 1, 1'000'000'000, "passes over the training pairs at most"),
       integer_key("stopping_step", 20, 1, 1'000'000'000,
                   "evaluations in a row without a gain that are tolerated; one more stops"),
@@ -33,7 +33,9 @@ std::vector<Key> common_keys() {
 }
 
 const std::vector<ModelDescription>& models() {
-  static const std::vector<ModelDescription> all = {describe_sea()};
+  static const std::vector<ModelDescription> all = {
+      describe_sea(),  describe_bpr(),     describe_lightgcn(), describe_layergcn(),
+      describe_vbpr(), describe_freedom(), describe_vbpr_sea(), describe_freedom_sea()};
   return all;
 }
 

@@ -26,16 +26,27 @@ struct ModelDescription {
   std::vector<Preset> presets = {};
   std::vector<Key> keys = {};
   /// Throws UsageError where keys that are right alone do not go together.
-  std::function<void(const Configuration&)> check;
-  /// The feature files it reads.
-  std::function<DatasetFiles(const Configuration&)> files;
+  std::function<void(const Configuration&)> check = [](const Configuration&) {};
+  /// The feature files it reads: none, where nothing else is said.
+  std::function<DatasetFiles(const Configuration&)> files = [](const Configuration&) {
+    return DatasetFiles{std::nullopt, std::nullopt};
+  };
   std::function<std::unique_ptr<Model>(Backend&, Dataset&, const Configuration&, const Progress&)> build;
 };
 
-/// The keys that every model has: training, evaluation, where it runs.
-std::vector<Key> common_keys();
+/// The keys that every model has: training, evaluation, where it runs. The learning rate's default is the
+/// model's.
+std::vector<Key> common_keys(double learning_rate);
 
 ModelDescription describe_sea();
+ModelDescription describe_bpr();
+ModelDescription describe_lightgcn();
+ModelDescription describe_layergcn();
+ModelDescription describe_vbpr();
+ModelDescription describe_freedom();
+/// The paper's Table 3: SEA's modules plugged in.
+ModelDescription describe_vbpr_sea();
+ModelDescription describe_freedom_sea();
 
 /// All models. The list and its elements stay where they are.
 const std::vector<ModelDescription>& models();

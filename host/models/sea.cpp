@@ -3,45 +3,34 @@
 #include <fmt/format.h>
 
 #include "data/graph.hpp"
-#include "data/neighbours.hpp"
 #include "models/initial_values.hpp"
-#include "models/modules.hpp"
+#include "models/recording.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
 
 namespace {
 
-DeviceCsr to_device(Backend& backend, const HostCsr& csr) {
-  return {backend, csr.rows, csr.columns, csr.row_offsets, csr.column_indices, csr.values};
-}
-
 /// Uploads the features one modality after the other, freeing the host's copy, and blends the neighbour
 /// graphs.
-HostCsr item_graph(Model& model, Dataset& dataset, const SeaSettings& settings, const Progress& progress) {
+HostCsr upload_features(Model& model, Dataset& dataset, const SeaSettings& settings,
+                        const Progress& progress) {
   Backend& backend = model.program.backend();
   std::vector<HostCsr> graphs;
   for (ItemFeatures& modality : dataset.features) {
-    progress(fmt::format("neighbours of {}", modality.file.filename().string()));
     const std::int64_t width = modality.values.columns;
-    model.features.push_back(sea::to_device(backend, modality.values.values));
+    model.features.push_back(to_device(backend, modality.values.values));
     modality.values = {};
-    graphs.push_back(neighbour_graph(
-        nearest_neighbours(backend, model.features.back().matrix(dataset.items, width), settings.knn_k),
-        dataset.items, settings.knn_k));
+    graphs.push_back(modality_graph(backend, modality.file,
+                                    model.features.back().matrix(dataset.items, width), settings.knn_k,
+                                    progress));
   }
-  return graphs.size() == 1 ? graphs.front() : blend(graphs[0], graphs[1], settings.mm_image_weight);
+  return item_graph(graphs, settings.mm_image_weight);
 }
 
-/// The parts of one modality that the losses need beside its node features.
-struct Modality {
-  Tensor head;  ///< empty without alignment
-  DistancePair pair;
-};
-
 /// One modality from its raw features to its unit node features, written into `nodes` (users + items rows).
-Modality record_modality(Model& model, const std::string& name, Tensor features, Tensor nodes,
-                         std::int64_t users, const SeaSettings& settings) {
+ModalityParts record_modality(Model& model, const std::string& name, Tensor features, Tensor nodes,
+                              std::int64_t users, const SeaSettings& settings) {
   Program& program = model.program;
   const std::uint64_t seed = settings.seed;
   const std::int64_t width = features.columns, items = features.rows, e = settings.embedding_size;
@@ -77,7 +66,7 @@ Modality record_modality(Model& model, const std::string& name, Tensor features,
     return outputs.column_range(column - count, count);
   };
 
-  Modality modality;
+  ModalityParts modality;
   modality.pair.modality = name;
   const Tensor head_first = settings.align != Align::none ? next(settings.head_hidden) : Tensor{};
   if (projections) modality.pair.generic = next(settings.club_width);
@@ -115,7 +104,7 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
     }
     widths.emplace_back(modality.modality, modality.values.columns);
   }
-  const HostCsr neighbours = item_graph(*model, dataset, settings, progress);
+  const HostCsr neighbours = upload_features(*model, dataset, settings, progress);
   const HostCsr interactions = interaction_graph(dataset.train);
   model->graphs.push_back(to_device(backend, interactions));
   model->graphs.push_back(to_device(backend, neighbours));
@@ -128,7 +117,7 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
       sample_batch(program, model->sampling.view(), settings.seed, settings.train_batch_size, users);
   const auto blocks = static_cast<std::int64_t>(modalities);
   const Tensor nodes = program.activation(users + items, blocks * e);
-  std::vector<Modality> recorded;
+  std::vector<ModalityParts> recorded;
   for (std::int64_t m = 0; m < blocks; ++m) {
     const auto& [name, width] = widths[m];
     const Tensor features = program.constant(model->features[m].matrix(items, width));
@@ -145,38 +134,14 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   }
   model->items = propagate(program, s, s_transposed, propagated.row_range(users, items), settings.n_mm_layers,
                            Layers::last);
-  bpr(program, "bpr", 1.0f, model->users, model->items, model->batch);
+  bpr(program, "bpr", 1.0f, BprSum::mean_log2, model->users, model->items, model->batch);
 
-  if (settings.align != Align::none) {
-    ConstIndexView samples;
-    if (settings.align_samples > 0) {
-      samples = sample_permutation(program, settings.seed, RandomPurpose::align_samples, items,
-                                   std::min(settings.align_samples, items));
-    }
-    align(program, {settings.align, settings.alpha, settings.temperature, samples}, recorded[1].head,
-          recorded[0].head);
+  for (const ModalityParts& modality : recorded) {
+    if (modality.pair.generic.empty()) continue;
+    model->values[modality.pair.modality + "_generic"] = modality.pair.generic;
+    model->values[modality.pair.modality + "_unique"] = modality.pair.unique;
   }
-  std::vector<DistancePair> pairs;
-  for (Modality& modality : recorded) {
-    DistancePair& pair = modality.pair;
-    if (settings.distance == Distance::club) {
-      const RandomPurpose purpose =
-          pair.modality == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
-      pair.permutation = sample_permutation(program, settings.seed, purpose, items, items);
-      model->draws["club_permutation_" + pair.modality] = pair.permutation;
-    }
-    if (!pair.generic.empty()) {
-      model->values[pair.modality + "_generic"] = pair.generic;
-      model->values[pair.modality + "_unique"] = pair.unique;
-    }
-    pairs.push_back(pair);
-  }
-  AdamSettings club_adam;
-  club_adam.learning_rate = settings.club_learning_rate;
-  push_apart(program,
-             {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
-              settings.club_steps, club_adam},
-             pairs, settings.seed);
+  separate_learning(*model, settings, recorded, settings.seed);
 
   model->values["user_representation"] = model->users;
   model->values["item_representation"] = model->items;

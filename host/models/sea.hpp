@@ -4,17 +4,12 @@
 #include <memory>
 
 #include "models/model.hpp"
+#include "models/modules.hpp"
 
 namespace sea {
 
-enum class Align { solosim, infonce, none };
-enum class Distance { club, l2, none };
-/// What q is fitted on: (generic, unique) of each modality as the paper's Eq. 15 says, or (generic, generic)
-/// and (unique, unique) across the modalities, as the authors' public code does.
-enum class ClubPairs { paper, authors };
-
 /// docs/configuration.md has the meaning and range of each.
-struct SeaSettings {
+struct SeaSettings : ModuleSettings {
   std::int64_t embedding_size = 64;
   std::int64_t train_batch_size = 2048;
   double learning_rate = 1e-4;
@@ -23,19 +18,7 @@ struct SeaSettings {
   float mm_image_weight = 0.1f;
   std::int64_t n_ui_layers = 2;
   std::int64_t n_mm_layers = 1;
-  Align align = Align::solosim;
-  Distance distance = Distance::club;
-  ClubPairs club_pairs = ClubPairs::paper;
-  float alpha = 0.012f;
-  float beta = 0.006f;
-  float temperature = 0.046f;
-  std::int64_t align_samples = 0;
-  std::int64_t head_hidden = 64;
-  std::int64_t head_out = 32;
   std::int64_t club_width = 32;
-  std::int64_t club_hidden = 8;
-  std::int64_t club_steps = 50;
-  double club_learning_rate = 1e-4;
   /// Keeps the projections and representations of a step readable after `forward`, under the names
   /// visual_generic, visual_unique, ..., user_representation, item_representation.
   bool keep_values = false;

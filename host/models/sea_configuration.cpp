@@ -1,25 +1,15 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "models/registry.hpp"
 #include "models/sea.hpp"
-#include "sea/error.hpp"
+#include "models/shared_keys.hpp"
 
 namespace sea {
 
 namespace {
 
-Align align_of(const std::string& name) {
-  return name == "solosim" ? Align::solosim : name == "infonce" ? Align::infonce : Align::none;
-}
-
-Distance distance_of(const std::string& name) {
-  return name == "club" ? Distance::club : name == "l2" ? Distance::l2 : Distance::none;
-}
-
 SeaSettings settings_of(const Configuration& configuration, const Dataset& dataset) {
   SeaSettings settings;
+  static_cast<ModuleSettings&>(settings) = module_settings(configuration);
   settings.embedding_size = configuration.integer("embedding_size");
   // A batch holds no more than the epoch: memory is not taken for what never comes.
   settings.train_batch_size = std::min(configuration.integer("train_batch_size"), dataset.train.nonzeros());
@@ -29,49 +19,14 @@ SeaSettings settings_of(const Configuration& configuration, const Dataset& datas
   settings.mm_image_weight = static_cast<float>(configuration.number("mm_image_weight"));
   settings.n_ui_layers = configuration.integer("n_ui_layers");
   settings.n_mm_layers = configuration.integer("n_mm_layers");
-  settings.align = align_of(configuration.text("align"));
-  settings.distance = distance_of(configuration.text("distance"));
-  settings.club_pairs = configuration.text("club_pairs") == "paper" ? ClubPairs::paper : ClubPairs::authors;
-  settings.alpha = static_cast<float>(configuration.number("alpha"));
-  settings.beta = static_cast<float>(configuration.number("beta"));
-  settings.temperature = static_cast<float>(configuration.number("temperature"));
-  settings.align_samples = configuration.integer("align_samples");
-  settings.head_hidden = configuration.integer("head_hidden");
-  settings.head_out = configuration.integer("head_out");
   settings.club_width = configuration.integer("club_width");
-  settings.club_hidden = configuration.integer("club_hidden");
-  settings.club_steps = configuration.integer("club_steps");
-  settings.club_learning_rate = static_cast<float>(configuration.number("club_learning_rate"));
   return settings;
-}
-
-void check(const Configuration& configuration) {
-  const bool visual = configuration.file("vision_feature_file").has_value();
-  const bool textual = configuration.file("text_feature_file").has_value();
-  if (!visual && !textual) {
-    throw UsageError(
-        "vision_feature_file and text_feature_file are both null; sea needs one of them, or both");
-  }
-  if (visual && textual) return;
-  const std::string missing = visual ? "text_feature_file" : "vision_feature_file";
-  if (configuration.text("align") != "none") {
-    throw UsageError(fmt::format("align is {}, which needs two modalities, but {} is null; set align=none",
-                                 configuration.text("align"), missing));
-  }
-  if (configuration.text("distance") == "club" && configuration.text("club_pairs") == "authors") {
-    throw UsageError(fmt::format(
-        "club_pairs is authors, which needs two modalities, but {} is null; set club_pairs=paper", missing));
-  }
 }
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress& progress) {
-  const SeaSettings settings = settings_of(configuration, dataset);
-  if (settings.knn_k > dataset.items) {
-    throw UsageError(fmt::format("knn_k is {}; it must be at most the number of items, which is {}",
-                                 settings.knn_k, dataset.items));
-  }
-  return build_sea(backend, dataset, settings, progress);
+  require_neighbours(configuration, dataset);
+  return build_sea(backend, dataset, settings_of(configuration, dataset), progress);
 }
 
 }  // namespace
@@ -85,40 +40,18 @@ ModelDescription describe_sea() {
   };
   sea.presets = {preset("SEAa", "solosim", "club"), preset("SEAb", "solosim", "l2"),
                  preset("SEAc", "infonce", "club"), preset("SEAd", "infonce", "l2")};
-  sea.keys = common_keys();
-  Key club_learning_rate =
-      number_key("club_learning_rate", 0.0, 1e-12, 1.0, "Adam's step size in the fit of q");
-  club_learning_rate.follows = "learning_rate";
-  const std::vector<Key> own = {
-      file_key("vision_feature_file", "image_feat.npy", "visual features; null leaves the modality out"),
-      file_key("text_feature_file", "text_feat.npy", "the other modality's features; null likewise"),
-      integer_key("knn_k", 10, 1, 1'000'000, "neighbours of an item in a modality's item graph"),
-      number_key("mm_image_weight", 0.1, 0.0, 1.0,
-                 "weight of the visual item graph; the rest is the other's"),
-      integer_key("n_ui_layers", 2, 1, 64, "propagations on the interaction graph"),
-      integer_key("n_mm_layers", 1, 1, 64, "propagations on the item graph"),
-      choice_key("align", "solosim", {"solosim", "infonce", "none"},
-                 "loss that aligns the generic parts of the modalities"),
-      choice_key("distance", "club", {"club", "l2", "none"},
-                 "loss that pushes generic and unique parts apart"),
-      choice_key("club_pairs", "paper", {"paper", "authors"}, "what q is fitted on"),
-      number_key("alpha", 0.012, 0.0, 1e6, "weight of the alignment loss"),
-      number_key("beta", 0.006, 0.0, 1e6, "weight of the distance loss"),
-      number_key("temperature", 0.046, 0.025, 1e6, "temperature of the alignment's softmax"),
-      integer_key("align_samples", 0, 0, 2147483647,
-                  "items drawn a step that alignment contrasts with; 0: all items, exactly"),
-      integer_key("head_hidden", 64, 1, 4096, "width inside the alignment head"),
-      integer_key("head_out", 32, 1, 4096, "width of what is aligned"),
-      integer_key("club_width", 32, 1, 4096, "width of the projections that are pushed apart"),
-      integer_key("club_hidden", 8, 1, 4096, "width inside q"),
-      integer_key("club_steps", 50, 1, 1'000'000, "steps of the fit of q in a training step"),
-      club_learning_rate,
+  sea.keys = common_keys(1e-4);
+  for (const std::vector<Key>& keys : {feature_keys(), item_graph_keys(), module_keys(0.012, 0.006, 0.046)})
+    sea.keys.insert(sea.keys.end(), keys.begin(), keys.end());
+  const auto club_hidden = std::find_if(sea.keys.begin(), sea.keys.end(),
+                                        [](const Key& key) { return key.name == "club_hidden"; });
+  sea.keys.insert(club_hidden,
+                  integer_key("club_width", 32, 1, 4096, "width of the projections that are pushed apart"));
+  sea.check = [](const Configuration& configuration) {
+    require_features(configuration);
+    require_modalities(configuration);
   };
-  sea.keys.insert(sea.keys.end(), own.begin(), own.end());
-  sea.check = check;
-  sea.files = [](const Configuration& configuration) {
-    return DatasetFiles{configuration.file("vision_feature_file"), configuration.file("text_feature_file")};
-  };
+  sea.files = feature_files;
   sea.build = build;
   return sea;
 }

@@ -37,7 +37,7 @@ IndexView sample_permutation(Program& program, std::uint64_t seed, RandomPurpose
   return output;
 }
 
-void bpr(Program& program, const std::string& name, float weight, Tensor users, Tensor items,
+void bpr(Program& program, const std::string& name, float weight, BprSum sum, Tensor users, Tensor items,
          const Batch& batch) {
   const int term = program.loss_term(name, weight);
   const auto batch_size = static_cast<std::int64_t>(batch.triples.users.size());
@@ -51,8 +51,29 @@ void bpr(Program& program, const std::string& name, float weight, Tensor users, 
                .forward =
                    [=, &program](const NodeRun& run) {
                      run.backend().bpr(run.value(users), run.value(items), batch.triples, batch.order,
-                                       program.state(), weight, program.loss_pointer(term),
+                                       program.state(), sum, weight, program.loss_pointer(term),
                                        run.input_gradient(0), run.input_gradient(1), run.workspace());
+                   },
+               .backward = {}});
+}
+
+void embedding_norm(Program& program, const std::string& name, float weight, EmbeddingNorm norm, Tensor users,
+                    Tensor items, const Batch& batch) {
+  const int term = program.loss_term(name, weight);
+  const auto batch_size = static_cast<std::int64_t>(batch.triples.users.size());
+  program.add({.name = "embedding_norm",
+               .inputs = {users, items},
+               .outputs = {},
+               .kept = {},
+               .written_backward = {},
+               .workspace = program.backend().embedding_norm_workspace(batch_size),
+               .is_loss = true,
+               .forward =
+                   [=, &program](const NodeRun& run) {
+                     run.backend().embedding_norm(run.value(users), run.value(items), batch.triples,
+                                                  batch.order, program.state(), norm, weight,
+                                                  program.loss_pointer(term), run.input_gradient(0),
+                                                  run.input_gradient(1), run.workspace());
                    },
                .backward = {}});
 }

@@ -1,11 +1,14 @@
 #include "program/nodes.hpp"
 
-#include "sea/error.hpp"
-
 namespace sea {
 
 Tensor linear(Program& program, Tensor x, Tensor weight, Tensor bias) {
   const Tensor y = program.activation(x.rows, weight.rows);
+  linear(program, x, weight, bias, y);
+  return y;
+}
+
+void linear(Program& program, Tensor x, Tensor weight, Tensor bias, Tensor y) {
   program.add({.name = "linear",
                .inputs = {x, weight, bias},
                .outputs = {y},
@@ -22,7 +25,35 @@ Tensor linear(Program& program, Tensor x, Tensor weight, Tensor bias) {
                                                    run.input_gradient(0), run.input_gradient(1),
                                                    run.input_gradient_vector(2), run.workspace());
                    }});
-  return y;
+}
+
+void copy(Program& program, Tensor x, Tensor y) {
+  program.add(
+      {.name = "copy",
+       .inputs = {x},
+       .outputs = {y},
+       .kept = {},
+       .written_backward = {},
+       .forward = [=](const NodeRun& run) { run.backend().scale(1.0f, run.value(x), run.value(y)); },
+       .backward =
+           [=](const NodeRun& run) { run.backend().scale(1.0f, run.gradient(y), run.input_gradient(0)); }});
+}
+
+void add(Program& program, Tensor a, Tensor b, Tensor y) {
+  program.add(
+      {.name = "add",
+       .inputs = {a, b},
+       .outputs = {y},
+       .kept = {},
+       .written_backward = {},
+       .forward = [=](const NodeRun& run) { run.backend().add(run.value(a), run.value(b), run.value(y)); },
+       .backward =
+           [=](const NodeRun& run) {
+             for (const std::size_t input : {0, 1}) {
+               const MatrixView gradient = run.input_gradient(input);
+               if (!gradient.empty()) run.backend().scale(1.0f, run.gradient(y), gradient);
+             }
+           }});
 }
 
 namespace {
@@ -151,49 +182,6 @@ void row_normalize(Program& program, Tensor x, Tensor y) {
                      run.backend().row_normalize_backward(run.value(y), run.vector(inverse_norms),
                                                           run.gradient(y), run.input_gradient(0));
                    }});
-}
-
-Tensor propagate(Program& program, const CsrView& graph, const CsrView& transposed, Tensor x,
-                 std::int64_t count, Layers layers) {
-  if (count < 1) throw Error("propagate: at least one layer");
-  const Tensor y = program.activation(x.rows, x.columns);
-  // The sum of all layers is evaluated by Horner's rule, X + A (X + A (...)): every product adds the same
-  // residual. The last layer alone is a chain of plain products, of which only the final one adds X.
-  const auto apply = [=](Backend& backend, const CsrView& a, ConstMatrixView in, MatrixView out,
-                         MatrixView first, MatrixView second) {
-    ConstMatrixView current = in;
-    for (std::int64_t layer = 1; layer <= count; ++layer) {
-      const bool final = layer == count;
-      const MatrixView next = final ? out : (layer % 2 == 1 ? first : second);
-      backend.spmm(a, current, final || layers == Layers::all ? in : ConstMatrixView(), next);
-      current = next;
-    }
-  };
-  // Two scratch matrices serve any number of layers; one direction's are dead in the other.
-  Node node;
-  node.name = "propagate";
-  node.inputs = {x};
-  node.outputs = {y};
-  const Tensor forward_first = count > 1 ? program.activation(x.rows, x.columns) : Tensor{};
-  const Tensor forward_second = count > 2 ? program.activation(x.rows, x.columns) : Tensor{};
-  const Tensor backward_first = count > 1 ? program.activation(x.rows, x.columns) : Tensor{};
-  const Tensor backward_second = count > 2 ? program.activation(x.rows, x.columns) : Tensor{};
-  for (const Tensor& scratch : {forward_first, forward_second}) {
-    if (!scratch.empty()) node.outputs.push_back(scratch);
-  }
-  for (const Tensor& scratch : {backward_first, backward_second}) {
-    if (!scratch.empty()) node.written_backward.push_back(scratch);
-  }
-  node.forward = [=](const NodeRun& run) {
-    apply(run.backend(), graph, run.value(x), run.value(y), run.value(forward_first),
-          run.value(forward_second));
-  };
-  node.backward = [=](const NodeRun& run) {
-    apply(run.backend(), transposed, run.gradient(y), run.input_gradient(0), run.value(backward_first),
-          run.value(backward_second));
-  };
-  program.add(std::move(node));
-  return y;
 }
 
 Tensor modality_weight(Program& program, Tensor x, Tensor weight) {

@@ -13,6 +13,8 @@ namespace sea {
 
 /// X W^T + bias; weight (out x in), bias (1 x out).
 Tensor linear(Program& program, Tensor x, Tensor weight, Tensor bias);
+/// The same, written into `y`, which may be a part of a larger activation.
+void linear(Program& program, Tensor x, Tensor weight, Tensor bias, Tensor y);
 
 /// One reader of a factored linear layer: weight (outputs x width), bias (1 x outputs).
 struct Reader {
@@ -24,6 +26,12 @@ struct Reader {
 Tensor factored_linear(Program& program, Tensor x, Tensor weight, Tensor bias,
                        const std::vector<Reader>& readers);
 
+/// Writes X into `y`, which may be a part of a larger activation.
+void copy(Program& program, Tensor x, Tensor y);
+
+/// Writes A + B into `y`, which may be a part of a larger activation.
+void add(Program& program, Tensor a, Tensor b, Tensor y);
+
 Tensor leaky_relu(Program& program, Tensor x, float slope);
 
 /// BatchNorm over the rows with batch statistics, then ReLU; scale and shift (1 x columns).
@@ -32,12 +40,23 @@ Tensor batch_norm_relu(Program& program, Tensor x, Tensor scale, Tensor shift);
 /// Writes unit rows into `y`, which may be a part of a larger activation.
 void row_normalize(Program& program, Tensor x, Tensor y);
 
-/// Which powers of the graph a propagation adds to its input.
-enum class Layers { all, last };
-/// all: sum of A^l X for l = 0..count (SEA, Eq. 6, 7). last: X + A^count X (Eq. 12). count >= 1. `transposed`
-/// is A^T, which may be A itself. The graphs must live as long as the program.
+/// Which powers of the graph a propagation adds up, l = 0..count.
+enum class Layers {
+  all,    ///< sum of A^l X (SEA, Eq. 6, 7)
+  mean,   ///< their mean (LightGCN, FREEDOM)
+  last,   ///< X + A^count X (SEA, Eq. 12)
+  power,  ///< A^count X
+};
+/// count >= 1. `transposed` is A^T, which may be A itself. Where `represented` is given, `represent` reads it
+/// in place of A: evaluation on the whole of a graph of which training sees a part. The graphs must live as
+/// long as the program.
 Tensor propagate(Program& program, const CsrView& graph, const CsrView& transposed, Tensor x,
-                 std::int64_t count, Layers layers);
+                 std::int64_t count, Layers layers, const CsrView& represented = {});
+
+/// LayerGCN's propagation: the sum of H_l, l = 1..count, with H_0 = X and each row of A H_(l-1) scaled by its
+/// cosine to that of X. `graph` is symmetric; `represented` as for `propagate`.
+Tensor refine_layers(Program& program, const CsrView& graph, Tensor x, std::int64_t count,
+                     const CsrView& represented = {});
 
 /// Row i scaled by weight[i, b] in its b-th of as many equal column blocks as `weight` has columns.
 Tensor modality_weight(Program& program, Tensor x, Tensor weight);
@@ -56,8 +75,10 @@ IndexView sample_permutation(Program& program, std::uint64_t seed, RandomPurpose
 
 // Losses: each adds `weight` times its value to the total, under the name given.
 
-void bpr(Program& program, const std::string& name, float weight, Tensor users, Tensor items,
+void bpr(Program& program, const std::string& name, float weight, BprSum sum, Tensor users, Tensor items,
          const Batch& batch);
+void embedding_norm(Program& program, const std::string& name, float weight, EmbeddingNorm norm, Tensor users,
+                    Tensor items, const Batch& batch);
 void contrastive_alignment(Program& program, const std::string& name, float weight, Tensor text,
                            Tensor visual, float temperature, bool symmetric, ConstIndexView samples);
 void club(Program& program, const std::string& name, float weight, Tensor generic, Tensor unique,

@@ -12,14 +12,13 @@ namespace sea {
 
 namespace {
 
-bool same(const Tensor& a, const Tensor& b) {
-  return a.first_row == b.first_row && a.first_column == b.first_column && a.rows == b.rows &&
-         a.columns == b.columns;
-}
-
-bool overlap(const Tensor& a, const Tensor& b) {
-  return a.first_row < b.first_row + b.rows && b.first_row < a.first_row + a.rows &&
-         a.first_column < b.first_column + b.columns && b.first_column < a.first_column + a.columns;
+/// Elements that two tensors of one buffer share.
+std::int64_t shared_size(const Tensor& a, const Tensor& b) {
+  const std::int64_t rows =
+      std::min(a.first_row + a.rows, b.first_row + b.rows) - std::max(a.first_row, b.first_row);
+  const std::int64_t columns = std::min(a.first_column + a.columns, b.first_column + b.columns) -
+                               std::max(a.first_column, b.first_column);
+  return std::max<std::int64_t>(rows, 0) * std::max<std::int64_t>(columns, 0);
 }
 
 }  // namespace
@@ -78,17 +77,19 @@ void Program::plan_gradients() {
     GradientTarget& target = targets_[write.node][write.input];
     target.wanted = true;
     std::vector<Tensor>& regions = records_[tensor.buffer].gradient_regions;
-    const auto before =
-        std::find_if(regions.begin(), regions.end(), [&](const Tensor& r) { return overlap(r, tensor); });
-    if (before == regions.end()) {
+    // The regions do not overlap: each element is written first by one of them.
+    std::int64_t written = 0;
+    for (const Tensor& region : regions) written += shared_size(region, tensor);
+    if (written == 0) {
       regions.push_back(tensor);
-    } else if (same(*before, tensor)) {
+    } else if (written == tensor.rows * tensor.columns) {
       target.temporary = add_record(Kind::activation, tensor.rows, tensor.columns);
       use(target.temporary, write.time);
     } else {
-      throw Error(
-          fmt::format("program: {} reads a part of what another operation reads whole; split it the same way",
-                      nodes_[write.node].name));
+      throw Error(fmt::format(
+          "program: {} reads more than the parts that operations before it in the backward read; split "
+          "it the same way, or record it earlier",
+          nodes_[write.node].name));
     }
     if (records_[tensor.buffer].kind == Kind::activation) {
       if (records_[tensor.buffer].gradient < 0) {

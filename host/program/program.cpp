@@ -180,6 +180,7 @@ void Program::write_initial_values() {
                               views[i].name, views[i].size()));
     }
     backend_.copy_to_device(views[i].value, initial.data(), initial.size() * sizeof(float));
+    parameters_[i].initial = {};  // it may hold the values themselves
   }
 }
 
@@ -250,7 +251,7 @@ void Program::forward() {
 
 void Program::represent() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (needed_for_outputs_[i]) nodes_[i].forward(NodeRun(*this, i));
+    if (needed_for_outputs_[i]) nodes_[i].forward(NodeRun(*this, i, true));
   }
 }
 

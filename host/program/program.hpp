@@ -36,7 +36,11 @@ class Program;
 /// What a node sees while it runs: views of its tensors and its scratch memory.
 class NodeRun {
  public:
-  NodeRun(const Program& program, std::size_t node) : program_(program), node_(node) {}
+  NodeRun(const Program& program, std::size_t node, bool represents = false)
+      : program_(program), node_(node), represents_(represents) {}
+
+  /// Whether this is `Program::represent` and no training step.
+  bool represents() const { return represents_; }
 
   MatrixView value(const Tensor& tensor) const;
   VectorView vector(const Tensor& tensor) const;
@@ -51,6 +55,7 @@ class NodeRun {
  private:
   const Program& program_;
   std::size_t node_;
+  bool represents_;
 };
 
 /// One recorded operation. `forward` and `backward` are called with views of fixed buffers: the same ones

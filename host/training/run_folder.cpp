@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -31,9 +30,6 @@ fs::path config_file(const fs::path& run) {
 fs::path metrics_file(const fs::path& run) {
   return run / "metrics.jsonl";
 }
-fs::path result_file(const fs::path& run) {
-  return run / "result.json";
-}
 
 std::string read_text(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
@@ -41,19 +37,9 @@ std::string read_text(const fs::path& file) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-Json read_json(const fs::path& file) {
-  Json json = Json::parse(read_text(file), nullptr, false, true);
-  if (!json.is_object()) throw Error(fmt::format("{}: is damaged; it is not a JSON object", file.string()));
-  return json;
-}
-
-void write_json(const fs::path& file, const Json& json) {
-  write_atomically(file, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
-}
-
-std::string text_of(const Json& json, const char* key, const fs::path& file) {
+std::string text_of(const Json& json, const char* key, const std::string& source) {
   if (!json.contains(key) || !json[key].is_string())
-    throw Error(fmt::format("{}: is not that of a run; it has no '{}'", file.string(), key));
+    throw Error(fmt::format("{}: is not that of a run; it has no '{}'", source, key));
   return json[key].get<std::string>();
 }
 
@@ -74,6 +60,19 @@ fs::path checkpoint_file(const fs::path& run) {
 fs::path best_file(const fs::path& run) {
   return run / "best.safetensors";
 }
+fs::path result_file(const fs::path& run) {
+  return run / "result.json";
+}
+
+Json read_json(const fs::path& file) {
+  Json json = Json::parse(read_text(file), nullptr, false, true);
+  if (!json.is_object()) throw Error(fmt::format("{}: is damaged; it is not a JSON object", file.string()));
+  return json;
+}
+
+void write_json(const fs::path& file, const Json& json) {
+  write_atomically(file, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
+}
 
 std::string RunDescription::identity() const {
   std::string text = configuration.model().name + "\n" + fingerprint + "\n";
@@ -93,19 +92,22 @@ Json to_json(const RunDescription& description) {
   return json;
 }
 
+RunDescription run_description_of(const Json& json, const std::string& source) {
+  try {
+    return {configuration_of(json, source), text_of(json, "data", source),
+            text_of(json, "fingerprint", source), text_of(json, "interactions_fingerprint", source)};
+  } catch (const UsageError& error) {
+    throw Error(error.what());  // here it is state that is wrong, not how the command was used
+  }
+}
+
 RunDescription read_run(const fs::path& run) {
   const fs::path file = config_file(run);
   std::error_code ignored;
   if (!fs::is_directory(run, ignored)) throw Error(fmt::format("{}: there is no run here", run.string()));
   if (!fs::is_regular_file(file, ignored))
     throw Error(fmt::format("{}: is not the folder of a run; it has no config.json", run.string()));
-  const Json json = read_json(file);
-  try {
-    return {configuration_of(json, file.string()), text_of(json, "data", file),
-            text_of(json, "fingerprint", file), text_of(json, "interactions_fingerprint", file)};
-  } catch (const UsageError& error) {
-    throw Error(error.what());  // here it is state that is wrong, not how the command was used
-  }
+  return run_description_of(read_json(file), file.string());
 }
 
 RunFolder::RunFolder(const fs::path& path, const RunDescription& description)
@@ -145,19 +147,10 @@ RunFolder::RunFolder(const fs::path& path) : path_(fs::absolute(path).lexically_
 
 RunFolder::~RunFolder() {
   if (!keep_) remove_made();
-  if (lock_ >= 0) ::close(lock_);
 }
 
 void RunFolder::lock() {
-  const fs::path file = path_ / "lock";
-  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) write_failed(file, errno);
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
-  const int reason = errno;
-  ::close(std::exchange(lock_, -1));
-  if (reason != EWOULDBLOCK)
-    throw Error(fmt::format("{}: cannot be locked: {}", file.string(), std::strerror(reason)));
-  throw Error(fmt::format("{}: another process is training this run", path_.string()));
+  lock_.emplace(path_, "another process is training this run");
 }
 
 void RunFolder::remove_made() noexcept {
@@ -242,11 +235,6 @@ double RunFolder::cut_metrics(std::int64_t epochs) {
     if (error) throw Error(fmt::format("{}: cannot be cut: {}", file.string(), error.message()));
   }
   return seconds;
-}
-
-std::optional<Json> RunFolder::result() const {
-  if (!fs::exists(result_file(path_))) return {};
-  return read_json(result_file(path_));
 }
 
 void RunFolder::write_result(const Json& result) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "models/configuration.hpp"
+#include "training/folder_lock.hpp"
 
 namespace sea {
 
@@ -21,6 +22,8 @@ struct RunDescription {
 };
 
 nlohmann::ordered_json to_json(const RunDescription& description);
+/// Back again; throws Error, beginning with `source`, where `json` is no such description.
+RunDescription run_description_of(const nlohmann::ordered_json& json, const std::string& source);
 
 /// Throws Error where `run` is no run, or its config.json is damaged.
 RunDescription read_run(const std::filesystem::path& run);
@@ -60,7 +63,6 @@ class RunFolder {
   /// they are not there.
   double cut_metrics(std::int64_t epochs);
 
-  std::optional<nlohmann::ordered_json> result() const;
   void write_result(const nlohmann::ordered_json& result);
   void remove_result();
 
@@ -75,12 +77,18 @@ class RunFolder {
   std::filesystem::path path_;
   std::filesystem::path first_made_;  ///< the topmost folder that was made, empty for a run taken up
   std::string identity_;
-  int lock_ = -1;
+  std::optional<FolderLock> lock_;
   bool keep_ = true;
 };
 
-/// `run`/checkpoint.safetensors and `run`/best.safetensors.
+/// `run`/checkpoint.safetensors, `run`/best.safetensors and `run`/result.json.
 std::filesystem::path checkpoint_file(const std::filesystem::path& run);
 std::filesystem::path best_file(const std::filesystem::path& run);
+std::filesystem::path result_file(const std::filesystem::path& run);
+
+/// Reads a JSON object that a run left; throws Error where it is damaged.
+nlohmann::ordered_json read_json(const std::filesystem::path& file);
+/// Writes `file`, whole or not at all.
+void write_json(const std::filesystem::path& file, const nlohmann::ordered_json& json);
 
 }  // namespace sea

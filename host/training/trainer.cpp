@@ -99,6 +99,7 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
     }
     EpochRecord record;
     record.epoch = state_.epochs;
+    if (model_.begin_epoch) model_.begin_epoch(record.epoch);
     if (!train_epoch(first_step, callbacks, record)) {
       save();
       return result(StoppedBy::request);

@@ -51,6 +51,14 @@ struct BatchOrderView {
   IndexView nodes, sources;
 };
 
+/// How BPR sums up a batch's -log(sigmoid(difference of scores)): the mean of base-2 logarithms (SEA), or the
+/// mean or the sum of natural ones.
+enum class BprSum { mean_log2, mean, sum };
+
+/// What `embedding_norm` takes of the three matrices of a batch's rows: the sum of their Frobenius norms,
+/// over the batch's count, or half the sum of their squares.
+enum class EmbeddingNorm { norms, half_squares };
+
 struct AdamSettings {
   double learning_rate = 1e-4;
   double beta1 = 0.9;
@@ -192,6 +200,9 @@ class Backend {
   /// Y = A + B, all of one shape. Y may be A or B.
   virtual void add(ConstMatrixView a, ConstMatrixView b, MatrixView y) = 0;
 
+  /// Y = factor X; a copy where `factor` is 1. Y may be X.
+  virtual void scale(float factor, ConstMatrixView x, MatrixView y) = 0;
+
   /// Y = X W^T + bias. X (n x in), weight (out x in), bias (out), Y (n x out).
   virtual void linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) = 0;
   /// dX = dY W (left out where `dx` is empty), dW = dY^T X, dbias = column sums of dY.
@@ -255,6 +266,15 @@ class Backend {
   virtual void row_normalize_backward(ConstMatrixView y, ConstVectorView inverse_norms, ConstMatrixView dy,
                                       MatrixView dx) = 0;
 
+  /// Y[i] = c X[i] with c = X[i] . E[i] / (max(||X[i]||, 1e-8) max(||E[i]||, 1e-8)), the cosine of the two
+  /// rows. LayerGCN (Zhou et al., "Layer-refined Graph Convolutional Networks for Recommendation", ICDE
+  /// 2023).
+  virtual void cosine_scale(ConstMatrixView x, ConstMatrixView e, MatrixView y) = 0;
+  /// dX[i] = c dY[i] + s (E[i] / (||X[i]|| ||E[i]||) - c X[i] / ||X[i]||^2) and dE[i] likewise without its
+  /// first term, s = dY[i] . X[i]; a norm at its floor is a constant.
+  virtual void cosine_scale_backward(ConstMatrixView x, ConstMatrixView e, ConstMatrixView dy, MatrixView dx,
+                                     MatrixView de) = 0;
+
   // ---- graphs
   // ----------------------------------------------------------------------------------------------
 
@@ -283,13 +303,24 @@ class Backend {
   virtual void modality_weight_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy,
                                         MatrixView dx, MatrixView dweight) = 0;
 
-  /// BPR, forward and backward: *loss = mean over the batch of log2(1 + exp(-(s(u,p) - s(u,n)))), s the dot
-  /// product of rows of `users` (U x w) and `items` (I x w). d_users and d_items are written whole: zero in
-  /// rows outside the batch. SEA, Eq. 18.
+  /// BPR, forward and backward: *loss = mean or sum (see BprSum) over the batch of log(1 + exp(-(s(u,p) -
+  /// s(u,n)))), s the dot product of rows of `users` (U x w) and `items` (I x w). d_users and d_items are
+  /// written whole: zero in rows outside the batch. SEA, Eq. 18.
   virtual void bpr(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
-                   const BatchOrderView& order, const StepState* state, float weight, float* loss,
+                   const BatchOrderView& order, const StepState* state, BprSum sum, float weight, float* loss,
                    MatrixView d_users, MatrixView d_items, Workspace workspace) = 0;
   virtual std::size_t bpr_workspace(std::int64_t batch_size, std::int64_t width) const = 0;
+
+  /// The regulariser beside BPR, forward and backward, on the rows of `users` (U x w) and `items` (I x w)
+  /// that a batch of `count` triples names, with repetition: U_b, P_b, N_b (count x w each). *loss = (||U_b||
+  /// + ||P_b|| +
+  /// ||N_b||) / count, or (||U_b||^2 + ||P_b||^2 + ||N_b||^2) / 2, see EmbeddingNorm. d_users and d_items are
+  /// written whole: zero in rows outside the batch. The gradient of a norm of 0 is 0.
+  virtual void embedding_norm(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
+                              const BatchOrderView& order, const StepState* state, EmbeddingNorm norm,
+                              float weight, float* loss, MatrixView d_users, MatrixView d_items,
+                              Workspace workspace) = 0;
+  virtual std::size_t embedding_norm_workspace(std::int64_t batch_size) const = 0;
 
   /// Contrastive alignment, forward and backward, of unit rows `text` and `visual` (n x w each), with logits
   /// text visual^T / temperature: *loss = mean over rows of logsumexp(row) - diagonal (SoloSim, SEA Eq. 16);

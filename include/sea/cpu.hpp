@@ -42,6 +42,7 @@ class CpuBackend final : public Backend {
   void matmul(Transpose transpose_a, Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b,
               float beta, MatrixView c) override;
   void add(ConstMatrixView a, ConstMatrixView b, MatrixView y) override;
+  void scale(float factor, ConstMatrixView x, MatrixView y) override;
   void linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) override;
   void linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy, MatrixView dx,
                        MatrixView dweight, VectorView dbias, Workspace workspace) override;
@@ -73,6 +74,9 @@ class CpuBackend final : public Backend {
   void row_normalize(ConstMatrixView x, MatrixView y, VectorView inverse_norms) override;
   void row_normalize_backward(ConstMatrixView y, ConstVectorView inverse_norms, ConstMatrixView dy,
                               MatrixView dx) override;
+  void cosine_scale(ConstMatrixView x, ConstMatrixView e, MatrixView y) override;
+  void cosine_scale_backward(ConstMatrixView x, ConstMatrixView e, ConstMatrixView dy, MatrixView dx,
+                             MatrixView de) override;
   void spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) override;
   void topk_dot(ConstMatrixView queries, ConstMatrixView keys, std::int64_t k, const CsrPatternView& excluded,
                 IndexView ids, VectorView scores, Workspace workspace) override;
@@ -82,9 +86,13 @@ class CpuBackend final : public Backend {
   void modality_weight_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy, MatrixView dx,
                                 MatrixView dweight) override;
   void bpr(ConstMatrixView users, ConstMatrixView items, const BatchView& batch, const BatchOrderView& order,
-           const StepState* state, float weight, float* loss, MatrixView d_users, MatrixView d_items,
-           Workspace workspace) override;
+           const StepState* state, BprSum sum, float weight, float* loss, MatrixView d_users,
+           MatrixView d_items, Workspace workspace) override;
   std::size_t bpr_workspace(std::int64_t batch_size, std::int64_t width) const override;
+  void embedding_norm(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
+                      const BatchOrderView& order, const StepState* state, EmbeddingNorm norm, float weight,
+                      float* loss, MatrixView d_users, MatrixView d_items, Workspace workspace) override;
+  std::size_t embedding_norm_workspace(std::int64_t batch_size) const override;
   void contrastive_alignment(ConstMatrixView text, ConstMatrixView visual, float temperature, bool symmetric,
                              ConstIndexView samples, float weight, float* loss, MatrixView d_text,
                              MatrixView d_visual, Workspace workspace) override;

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "sea/buffer.hpp"
+#include "sea/detail/check.hpp"
 
 namespace sea {
 
@@ -20,6 +21,15 @@ class DeviceCsr {
         row_offsets_(backend, static_cast<std::int64_t>(row_offsets.size())),
         column_indices_(backend, static_cast<std::int64_t>(column_indices.size())),
         values_(backend, static_cast<std::int64_t>(values.size())) {
+    upload(row_offsets, column_indices, values);
+  }
+
+  /// Other contents of the same sizes, at the same addresses.
+  void upload(std::span<const std::int64_t> row_offsets, std::span<const std::int32_t> column_indices,
+              std::span<const float> values) {
+    detail::require_size("DeviceCsr", "row_offsets", row_offsets.size(), row_offsets_.size());
+    detail::require_size("DeviceCsr", "column_indices", column_indices.size(), column_indices_.size());
+    detail::require_size("DeviceCsr", "values", values.size(), values_.size());
     row_offsets_.upload(row_offsets);
     column_indices_.upload(column_indices);
     values_.upload(values);

@@ -16,6 +16,7 @@ enum class RandomPurpose : std::uint32_t {
   align_samples = 5,        ///< the items that `align_samples` draws; step = training step
   initial_value = 6,        ///< parameters; step = number of the parameter, index = element
   synthetic = 7,            ///< made-up data
+  prune = 8,                ///< training pairs that an epoch keeps; step = epoch, index = place of the pair
 };
 
 struct Philox4x32 {

@@ -140,19 +140,53 @@ TEST_CASE("a gradient that is read only in part is zero elsewhere") {
   });
 }
 
-TEST_CASE("a program refuses a tensor that is read whole and in part") {
+TEST_CASE("a program sums the gradients of what reads a tensor whole and what reads parts of it") {
+  for_each_backend([](Backend& backend) {
+    // The losses write the gradients of both parts of g and of a part of h; the backward adds the whole of h.
+    Program program(backend);
+    const Tensor p = program.parameter("p", rows, width, given(1));
+    const Tensor h = leaky_relu(program, p, 0.25f);
+    const Tensor g = leaky_relu(program, h, 0.25f);
+    const Tensor top = g.row_range(0, rows / 2), bottom = g.row_range(rows / 2, rows / 2);
+    l2_distance(program, "parts", 1.0f, top, bottom);
+    l2_distance(program, "whole", 2.0f, g, h);
+    l2_distance(program, "part", 3.0f, top.column_range(1, 2), h.row_range(1, rows / 2).column_range(0, 2));
+    program.finish({}, 1, 1);
+    const auto start = values_of(backend, program.parameters()[0]);
+    const auto loss = [&](const std::vector<double>& v) {
+      const auto hidden = leaky(v), last = leaky(hidden);
+      const auto part = [](const std::vector<double>& x, std::int64_t first_row, std::int64_t first_column,
+                           std::int64_t columns) {
+        std::vector<double> values;
+        for (std::int64_t i = first_row; i < first_row + rows / 2; ++i) {
+          for (std::int64_t j = first_column; j < first_column + columns; ++j)
+            values.push_back(x[i * width + j]);
+        }
+        return values;
+      };
+      return negative_distance(part(last, 0, 0, width), part(last, rows / 2, 0, width)) +
+             2.0 * negative_distance(last, hidden) +
+             3.0 * negative_distance(part(last, 0, 1, 2), part(hidden, 1, 0, 2));
+    };
+    program.forward();
+    program.backward();
+    CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
+  });
+}
+
+TEST_CASE("a program refuses a tensor that is read whole after a part of it was") {
   for_each_backend([](Backend& backend) {
     Program program(backend);
     const Tensor p = program.parameter("p", rows, width, given(1));
     const Tensor h = leaky_relu(program, p, 0.25f);
     const Tensor g = leaky_relu(program, h, 0.25f);
+    l2_distance(program, "part", 1.0f, g.row_range(0, 2), g.row_range(2, 2));
     l2_distance(program, "whole", 1.0f, g, h);
-    l2_distance(program, "part", 1.0f, g.row_range(0, 2), h.row_range(1, 2));
     CHECK_THROWS_AS(program.finish({}, 1, 1), Error);
   });
 }
 
-TEST_CASE("propagation equals the sum of powers of the graph, and the last power alone, with its gradient") {
+TEST_CASE("propagation equals the sums and means of powers of the graph that are asked for, with gradients") {
   // Two nodes that read each other, one that reads both: not symmetric.
   const std::vector<std::int64_t> offsets{0, 1, 2, 4}, transposed_offsets{0, 2, 4, 4};
   const std::vector<std::int32_t> columns{1, 0, 0, 1}, transposed_columns{1, 2, 0, 2};
@@ -165,7 +199,7 @@ TEST_CASE("propagation equals the sum of powers of the graph, and the last power
     const Buffer<float> v = to_device(backend, graph_values), tv = to_device(backend, transposed_values);
     const CsrView graph{{3, 3, o.data(), c.data()}, v.data()},
         transposed{{3, 3, to.data(), tc.data()}, tv.data()};
-    for (const Layers layers : {Layers::all, Layers::last}) {
+    for (const Layers layers : {Layers::all, Layers::mean, Layers::last, Layers::power}) {
       for (const std::int64_t count : {1, 2, 3, 4}) {
         Program program(backend);
         const Tensor p = program.parameter("p", 3, width, given(1)),
@@ -183,6 +217,8 @@ TEST_CASE("propagation equals the sum of powers of the graph, and the last power
             if (layers == Layers::last && layer < count) continue;
             for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += power[i];
           }
+          if (layers == Layers::power) return power;
+          for (double& value : sum) value /= layers == Layers::mean ? static_cast<double>(count + 1) : 1.0;
           return sum;
         };
         program.forward();
@@ -193,6 +229,57 @@ TEST_CASE("propagation equals the sum of powers of the graph, and the last power
         const auto loss = [&](const std::vector<double>& x) { return negative_distance(naive(x), target); };
         CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
       }
+    }
+  });
+}
+
+TEST_CASE("refine_layers equals LayerGCN's sum, with its gradient") {
+  // A path of four nodes: symmetric, and its values differ.
+  const std::vector<std::int64_t> offsets{0, 1, 3, 5, 6};
+  const std::vector<std::int32_t> columns{1, 0, 2, 1, 3, 2};
+  const std::vector<float> graph_values{0.5f, 0.5f, 0.25f, 0.25f, 0.75f, 0.75f};
+  const std::vector<double> a{0, 0.5, 0, 0, 0.5, 0, 0.25, 0, 0, 0.25, 0, 0.75, 0, 0, 0.75, 0};
+  for_each_backend([&](Backend& backend) {
+    const Buffer<std::int64_t> o = to_device(backend, offsets);
+    const Buffer<std::int32_t> c = to_device(backend, columns);
+    const Buffer<float> v = to_device(backend, graph_values);
+    const CsrView graph{{4, 4, o.data(), c.data()}, v.data()};
+    for (const std::int64_t count : {1, 2, 4}) {
+      Program program(backend);
+      const Tensor p = program.parameter("p", 4, width, given(1)),
+                   q = program.parameter("q", 4, width, given(2));
+      const Tensor y = refine_layers(program, graph, p, count);
+      program.keep(y);
+      l2_distance(program, "distance", 1.0f, y, q);
+      program.finish({}, 1, 1);
+      const auto start = values_of(backend, program.parameters()[0]);
+      const auto target = values_of(backend, program.parameters()[1]);
+      const auto naive = [&](const std::vector<double>& x) {
+        std::vector<double> sum(x.size()), layer = x;
+        for (std::int64_t l = 0; l < count; ++l) {
+          layer = naive_product(a, layer, 4, 4, width);
+          for (std::size_t i = 0; i < 4; ++i) {
+            double product = 0.0, layer_square = 0.0, square = 0.0;
+            for (std::size_t j = i * width; j < (i + 1) * width; ++j) {
+              product += layer[j] * x[j];
+              layer_square += layer[j] * layer[j];
+              square += x[j] * x[j];
+            }
+            for (std::size_t j = i * width; j < (i + 1) * width; ++j) {
+              layer[j] *= product / std::sqrt(layer_square * square);
+              sum[j] += layer[j];
+            }
+          }
+        }
+        return sum;
+      };
+      program.forward();
+      std::vector<float> out(4 * width);
+      backend.copy_to_host(out.data(), program.value(y).data, out.size() * sizeof(float));
+      program.backward();
+      CHECK(relative_error(out, naive(start)) < 1e-6);
+      const auto loss = [&](const std::vector<double>& x) { return negative_distance(naive(x), target); };
+      CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
     }
   });
 }

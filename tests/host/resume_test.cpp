@@ -1,26 +1,12 @@
-#include <fmt/format.h>
-
-#include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "data/safetensors.hpp"
-#include "data/synth.hpp"
-#include "models/registry.hpp"
-#include "sea/cpu.hpp"
 #include "sea/device_csr.hpp"
 #include "sea/error.hpp"
-#include "support/catch.hpp"
-#include "support/files.hpp"
-#include "training/trainer.hpp"
+#include "support/training.hpp"
 
 using namespace sea;
-using sea::test::contains;
-using sea::test::error_of;
-using sea::test::read_file;
-using sea::test::TemporaryFolder;
-using sea::test::write_file;
+using namespace sea::test;
 
 namespace {
 
@@ -41,68 +27,15 @@ const std::vector<std::string> small_model = {"train_batch_size=256",
                                               "eval_batch_size=64",
                                               "checkpoint_seconds=1000000"};
 
-/// A folder with a small data set in it.
-struct Fixture {
-  TemporaryFolder folder;
-  fs::path data = folder / "data";
-  Fixture() {
-    synthesize(data, {120, 60, 1500, 16, 12}, 5, [](const char*, double) {});
-  }
-};
+using Fixture = TrainingFixture;
 
-struct Crash {};
-
-struct Interruption {
-  int stop_at = 0;   ///< the question of that number is answered yes
-  int crash_at = 0;  ///< at the question of that number the training ends as if it had been killed
-};
-
-/// A training as `sea train` does it: begun where `run` is not there, else gone on with.
-TrainingResult train(const fs::path& data, const fs::path& run, std::vector<std::string> assignments,
+TrainingResult train(const fs::path& data, const fs::path& run, const std::vector<std::string>& assignments,
                      int threads, Interruption interruption = {},
                      const std::function<void(Model&)>& tamper = {}) {
   ConfigurationRequest request;
   request.assignments = small_model;
   request.assignments.insert(request.assignments.end(), assignments.begin(), assignments.end());
-  const Configuration configuration = resolve_configuration(request);
-  CpuBackend backend(threads);
-  Dataset dataset = load_dataset(data, configuration.model().files(configuration));
-  const RunDescription description{configuration, data, dataset.fingerprint,
-                                   dataset.interactions_fingerprint};
-  const auto model = configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
-  const bool goes_on = fs::exists(run);
-  RunFolder folder = goes_on ? RunFolder(run) : RunFolder(run, description);
-  folder.set_identity(description);
-  Trainer trainer(*model, dataset, configuration, folder);
-  if (goes_on) trainer.restore();
-  folder.describe(description);
-  if (tamper) tamper(*model);
-  int asked = 0;
-  TrainingCallbacks callbacks;
-  callbacks.stop_requested = [&] {
-    ++asked;
-    if (asked == interruption.crash_at) throw Crash{};
-    return asked == interruption.stop_at;
-  };
-  return trainer.run(callbacks);
-}
-
-/// The lines of metrics.jsonl without what time and memory tell.
-std::vector<Json> metrics_of_run(const fs::path& run) {
-  std::vector<Json> lines;
-  std::istringstream in(read_file(run / "metrics.jsonl"));
-  for (std::string line; std::getline(in, line);) {
-    lines.push_back(Json::parse(line));
-    for (const char* key : {"train_seconds", "eval_seconds", "peak_memory_bytes"})
-      CHECK(lines.back().erase(key) == 1);
-  }
-  return lines;
-}
-
-void check_same_run(const fs::path& a, const fs::path& b) {
-  CHECK(metrics_of_run(a) == metrics_of_run(b));
-  CHECK(read_file(a / "checkpoint.safetensors") == read_file(b / "checkpoint.safetensors"));
-  CHECK(read_file(a / "best.safetensors") == read_file(b / "best.safetensors"));
+  return train_run(data, run, request, threads, interruption, tamper);
 }
 
 }  // namespace

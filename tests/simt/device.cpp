@@ -1,5 +1,6 @@
 #include "simt/device.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "simt/memory_fault.hpp"
@@ -36,6 +37,7 @@ std::shared_ptr<Operation> Device::add(std::function<void(Random&)> work,
                                        const std::vector<std::shared_ptr<Operation>>& after, bool is_free) {
   auto operation = std::make_shared<Operation>();
   operation->work = std::move(work);
+  operation->number = ++asked_;
   operation->is_free = is_free;
   for (const std::shared_ptr<Operation>& earlier : after) {
     if (earlier == nullptr || earlier->done) continue;
@@ -75,6 +77,28 @@ void Device::replay(CUgraphExec_st& graph, CUstream_st& stream) {
   stream.last = graph.last = add({}, operations, false);
 }
 
+void Device::seed(std::uint64_t seed) {
+  random_ = Random(seed);
+  draw_order();
+}
+
+void Device::draw_order() {
+  order_ = static_cast<Order>(random_.below(3));
+}
+
+std::shared_ptr<Operation> Device::take_ready() {
+  constexpr std::uint64_t mean_picks_an_order = 64;
+  if (random_.below(mean_picks_an_order) == 0) draw_order();
+  const auto earlier = [](const auto& a, const auto& b) { return a->number < b->number; };
+  auto pick = ready_.begin() + static_cast<std::ptrdiff_t>(random_.below(ready_.size()));
+  if (order_ == Order::oldest) pick = std::min_element(ready_.begin(), ready_.end(), earlier);
+  if (order_ == Order::newest) pick = std::max_element(ready_.begin(), ready_.end(), earlier);
+  std::swap(*pick, ready_.back());
+  std::shared_ptr<Operation> next = std::move(ready_.back());
+  ready_.pop_back();
+  return next;
+}
+
 void Device::finish(const std::shared_ptr<Operation>& operation) {
   operation->done = true;
   operation->work = {};
@@ -90,10 +114,7 @@ bool Device::work_until(const std::shared_ptr<Operation>& operation) {
   if (ready_.empty() || (operation != nullptr && operation->done)) return true;
   const WorkScope scope(memory);
   while (!ready_.empty() && (operation == nullptr || !operation->done)) {
-    const std::size_t pick = random_.below(ready_.size());
-    const std::shared_ptr<Operation> next = ready_[pick];
-    ready_[pick] = ready_.back();
-    ready_.pop_back();
+    const std::shared_ptr<Operation> next = take_ready();
     try {
       if (next->work) next->work(random_);
     } catch (const std::exception& error) {

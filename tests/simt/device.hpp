@@ -19,6 +19,7 @@ namespace sea::simt {
 /// One piece of device work: a kernel, a copy. It waits for others, and others wait for it.
 struct Operation {
   std::function<void(Random&)> work;  ///< empty where it only joins others
+  std::uint64_t number = 0;           ///< in the order of asking
   bool is_free = false;               ///< gives memory back: done even after a fault
   bool done = false;
   std::size_t waits_for = 0;
@@ -69,7 +70,7 @@ class Device {
   std::set<CUstream_st*> streams;
   std::set<CUevent_st*> events;
 
-  void seed(std::uint64_t seed) { random_ = Random(seed); }
+  void seed(std::uint64_t seed);
   /// What all copies to the host have brought so far, as one number.
   std::uint64_t download_digest = 0;
 
@@ -89,10 +90,18 @@ class Device {
   Device() = default;
   std::shared_ptr<Operation> add(std::function<void(Random&)> work,
                                  const std::vector<std::shared_ptr<Operation>>& after, bool is_free);
+  void draw_order();
+  std::shared_ptr<Operation> take_ready();
   void finish(const std::shared_ptr<Operation>& operation);
   void throw_away();
 
+  /// Which of the operations that may be done comes next. A stream far ahead of the other shows what an even
+  /// race hides.
+  enum class Order { any, oldest, newest };
+
   Random random_;
+  Order order_ = Order::any;
+  std::uint64_t asked_ = 0;
   CUstream_st default_stream_;
   std::set<std::shared_ptr<Operation>> waiting_;
   std::vector<std::shared_ptr<Operation>> ready_;

@@ -1,0 +1,204 @@
+#include "search.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "models/registry.hpp"
+#include "sea/error.hpp"
+
+namespace sea {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// What the row's run says in a file: "waiting" until it is done, whether it has begun or not.
+const char* state_of(const SearchRow& row) {
+  return row.result ? "finished" : row.error.empty() ? "waiting" : "failed";
+}
+
+Json values_json(const Search& search, const SearchRow& row) {
+  Json json;
+  for (std::size_t i = 0; i < row.values.size(); ++i)
+    json[search.grid.axes()[i].key] = to_json(row.values[i]);
+  return json;
+}
+
+Json row_json(const Search& search, const SearchRow& row) {
+  Json json;
+  json["run"] = row.run;
+  json["values"] = values_json(search, row);
+  json["state"] = state_of(row);
+  if (row.result) {
+    const Json result = to_json(*row.result);
+    for (const char* key : {"best_epoch", "epochs_run", "stopped_by", "valid", "test", "total_seconds"})
+      json[key] = result[key];
+  } else if (!row.error.empty()) {
+    json["error"] = row.error;
+  }
+  json["config"] = to_json(row.description);
+  return json;
+}
+
+/// A word as a shell reads it back.
+std::string quoted(const std::string& word) {
+  const auto plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("_-./=:@%+,").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
+}
+
+/// "Recall@10", "NDCG@10", ... of the cut-offs 10 and 20, or of all where neither was asked for.
+std::vector<MetricName> test_columns(const Configuration& configuration) {
+  const std::vector<std::int64_t> computed = metric_cutoffs(configuration);
+  std::vector<std::int64_t> shown;
+  std::copy_if(computed.begin(), computed.end(), std::back_inserter(shown),
+               [](std::int64_t cutoff) { return cutoff == 10 || cutoff == 20; });
+  if (shown.empty()) shown = computed;
+  std::vector<MetricName> columns;
+  for (const std::size_t metric : {0, 1}) {  // Recall and NDCG
+    for (const std::int64_t cutoff : shown) columns.push_back({metric, cutoff});
+  }
+  return columns;
+}
+
+}  // namespace
+
+std::string Search::valid_metric() const {
+  return parse_metric(configuration().text("valid_metric"))->key();
+}
+
+std::vector<const SearchRow*> Search::ranking() const {
+  const std::string metric = valid_metric();
+  std::vector<const SearchRow*> ranked;
+  for (const SearchRow& row : rows) ranked.push_back(&row);
+  std::stable_sort(ranked.begin(), ranked.end(), [&](const SearchRow* a, const SearchRow* b) {
+    if (!a->result || !b->result) return a->result.has_value() && !b->result.has_value();
+    return a->result->training.valid.at(metric) > b->result->training.valid.at(metric);
+  });
+  return ranked;
+}
+
+std::size_t Search::finished() const {
+  return static_cast<std::size_t>(
+      std::count_if(rows.begin(), rows.end(), [](const SearchRow& row) { return row.result.has_value(); }));
+}
+
+std::size_t Search::failed() const {
+  return static_cast<std::size_t>(std::count_if(
+      rows.begin(), rows.end(), [](const SearchRow& row) { return !row.result && !row.error.empty(); }));
+}
+
+std::string values_text(const Search& search, const SearchRow& row) {
+  std::string text;
+  for (std::size_t i = 0; i < row.values.size(); ++i)
+    text += fmt::format("{}{}={}", i == 0 ? "" : " ", search.grid.axes()[i].key, to_text(row.values[i]));
+  return text;
+}
+
+std::string command_of(const SearchRow& row, const std::string& data) {
+  const Configuration& configuration = row.description.configuration;
+  std::string text = fmt::format("sea train {} --model {}", quoted(data), configuration.model().name);
+  for (const std::string& assignment : assignments_of(configuration)) {
+    if (assignment.rfind("threads=", 0) != 0) text += " --set " + quoted(assignment);
+  }
+  return text;
+}
+
+fs::path search_file(const fs::path& folder) {
+  return folder / "tune.json";
+}
+
+void write_search(const fs::path& folder, const Search& search) {
+  Json json;
+  json["model"] = search.configuration().model().name;
+  json["data"] = search.rows.front().description.data.string();
+  json["version"] = SEA_VERSION;
+  json["valid_metric"] = search.valid_metric();
+  json["grid"] = to_json(search.grid);
+  json["best"] = nullptr;
+  if (const SearchRow& best = *search.ranking().front(); best.result) {
+    json["best"] = {{"run", best.run},
+                    {"values", values_json(search, best)},
+                    {"best_epoch", best.result->training.best_epoch},
+                    {"valid", to_json(best.result->training.valid)},
+                    {"test", to_json(best.result->training.test)},
+                    {"command", command_of(best, best.description.data.string())}};
+  }
+  for (const SearchRow& row : search.rows) json["rows"].push_back(row_json(search, row));
+  write_json(search_file(folder), json);
+}
+
+Search read_search(const fs::path& folder) {
+  const fs::path file = search_file(folder);
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored))
+    throw Error(fmt::format("{}: is not the folder of a search; it has no tune.json", folder.string()));
+  const Json json = read_json(file);
+  try {
+    const ModelDescription& model = *find_model(json.at("model").get<std::string>(), file.string()).model;
+    Search search{Grid(json.at("grid"), model, file.string()), {}};
+    for (const Json& row : json.at("rows")) {
+      const auto number = static_cast<std::int64_t>(search.rows.size());
+      if (number == search.grid.size()) break;
+      search.rows.push_back({row.at("run").get<std::string>(),
+                             search.grid.combination(number),
+                             run_description_of(row.at("config"), file.string()),
+                             std::nullopt,
+                             {}});
+    }
+    if (static_cast<std::int64_t>(search.rows.size()) == search.grid.size() &&
+        json.at("rows").size() == search.rows.size())
+      return search;
+  } catch (const Json::exception&) {
+  } catch (const UsageError& error) {
+    throw Error(error.what());  // here it is state that is wrong, not how the command was used
+  }
+  throw Error(fmt::format("{}: is damaged; it is not that of a search", file.string()));
+}
+
+std::string search_table(const Search& search) {
+  const std::vector<MetricName> columns = test_columns(search.configuration());
+  const std::string valid_metric = search.valid_metric();
+  std::vector<std::vector<std::string>> lines = {{"", "run"}};
+  for (const Grid::Axis& axis : search.grid.axes()) lines[0].push_back(axis.key);
+  lines[0].push_back("epoch");
+  lines[0].push_back("valid " + parse_metric(valid_metric)->title());
+  for (const MetricName& column : columns) lines[0].push_back("test " + column.title());
+  lines[0].push_back("seconds");
+  for (const SearchRow* row : search.ranking()) {
+    std::vector<std::string> cells = {lines.size() == 1 && row->result ? "*" : "", row->run};
+    for (const KeyValue& value : row->values) cells.push_back(to_text(value));
+    if (row->result) {
+      const TrainingResult& training = row->result->training;
+      cells.push_back(std::to_string(training.best_epoch));
+      cells.push_back(fmt::format("{:.4f}", training.valid.at(valid_metric)));
+      for (const MetricName& column : columns)
+        cells.push_back(fmt::format("{:.4f}", training.test.at(column.key())));
+      cells.push_back(fmt::format("{:.1f}", row->result->total_seconds));
+    }
+    lines.push_back(cells);
+  }
+  std::vector<std::size_t> widths(lines[0].size());
+  for (const auto& cells : lines) {
+    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
+  }
+  std::string text;
+  const std::vector<const SearchRow*> ranking = search.ranking();
+  for (std::size_t line = 0; line < lines.size(); ++line) {
+    for (std::size_t i = 0; i < lines[line].size(); ++i)
+      text += fmt::format("{}{:>{}}", i == 0 ? "" : i == 1 ? " " : "  ", lines[line][i], widths[i]);
+    if (line > 0 && !ranking[line - 1]->result) text += "  failed: " + ranking[line - 1]->error;
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace sea

@@ -1,0 +1,380 @@
+#!/usr/bin/env bash
+# Everything that only a GPU can tell, in one command of at most nine minutes: builds, runs the operators' tests and the
+# golden cases on the GPU, trains, runs compute-sanitizer and the benchmarks. bench/gpu_pack/ (bench/gpu_pack.sh) brings
+# what the machine lacks; docs/gpu_check.md says what it needs and how to read the result.
+#
+#   bash bench/gpu_check.sh OUT
+#
+# OUT/gpu_check.json holds a status, figures and the end of the log for each part, OUT/gpu_check.log everything. Exits
+# with 0 where nothing failed and the tests ran. $SEA_GPU_CHECK_MINUTES, of a slow machine, in place of 9.
+set -uo pipefail
+
+case ${1:-} in
+  -h | --help)
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+  '' | -*)
+    echo "error: the one argument is a folder for the results; see --help" >&2
+    exit 2
+    ;;
+esac
+mkdir -p "$1" || exit 1
+out=$(cd "$1" && pwd)
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+pack=$repository/bench/gpu_pack
+build=$repository/build-gpu
+bin=$build/bin
+minutes=${SEA_GPU_CHECK_MINUTES:-9}
+deadline=$((minutes * 60 - 10))  # seconds; the rest is for stopping what runs then
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+log=$out/gpu_check.log
+: >"$log"
+SECONDS=0
+
+unavailable=77  # what a part returns that this machine refuses
+out_of_time=75
+missed_part=0 failed_part=0
+parts=()
+
+# ---- the report: in bash alone, for a machine without python
+
+text_of() {  # a file as the inside of a JSON string
+  LC_ALL=C tr -cd '\11\12\40-\176' <"$1" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/\\t/g' |
+    awk 'NR > 1 { printf "\\n" } { printf "%s", $0 }'
+}
+
+string_of() {  # words as a JSON string
+  printf '%s' "$*" >"$scratch/string"
+  printf '"%s"' "$(text_of "$scratch/string")"
+}
+
+# figure NAME VALUE: notes a figure of the part that runs.
+figure() {
+  if [ -n "$2" ]; then printf '%s\t%s\n' "$1" "$2" >>"$scratch/figures"; fi
+}
+
+figures_as_json() {
+  local name value between=
+  [ -e "$scratch/figures" ] || return 0
+  while IFS=$'\t' read -r name value; do
+    [[ $value =~ ^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$ ]] || value=$(string_of "$value")
+    printf '%s"%s": %s' "$between" "$name" "$value"
+    between=', '
+  done <"$scratch/figures"
+}
+
+write_report() {
+  local i
+  {
+    printf '{\n  "gpu": %s,\n  "driver": %s,\n  "cuda": %s,\n' "$(string_of "$gpu")" "$(string_of "$driver")" \
+      "$(string_of "$cuda")"
+    printf '  "date": "%s",\n  "commit": %s,\n  "compiler": %s,\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+      "$(string_of "$commit")" "$(string_of "$compiler")"
+    printf '  "cores": %s,\n  "seconds": %s,\n  "parts": [' "$(nproc)" "$SECONDS"
+    for i in "${!parts[@]}"; do
+      [ "$i" -eq 0 ] || printf ','
+      printf '\n    %s' "${parts[i]}"
+    done
+    printf '\n  ]\n}\n'
+  } >"$out/.gpu_check.json"
+  mv "$out/.gpu_check.json" "$out/gpu_check.json"
+}
+
+# ---- parts
+
+left() { echo $((deadline - SECONDS)); }
+
+# record NAME STATUS SECONDS
+record() {
+  local tail=
+  if [ -e "$scratch/log" ]; then
+    tail -n 30 "$scratch/log" | tail -c 3000 >"$scratch/tail"
+    tail=$(text_of "$scratch/tail")
+  fi
+  parts+=("$(printf '{"name": "%s", "status": "%s", "seconds": %d, "figures": {%s}, "log_tail": "%s"}' \
+    "$1" "$2" "$3" "$(figures_as_json)" "$tail")")
+  case $2 in
+    failed) failed_part=1 ;;
+    passed) ;;
+    *) missed_part=1 ;;
+  esac
+  printf '%-24s %-18s %4d s\n' "$1" "$2" "$3" | tee -a "$log"
+  write_report
+}
+
+# part NAME LIMIT FUNCTION [ARGUMENT...]: runs one part for at most LIMIT seconds (of nine minutes) and what is left of
+# all time. One that outruns its own limit has failed; one that lacked the time has not.
+part() {
+  local name=$1 limit=$(($2 * minutes / 9)) started=$SECONDS status=0 verdict
+  shift 2
+  rm -f "$scratch/figures" "$scratch/log"
+  if [ "$(left)" -lt 5 ]; then
+    record "$name" skipped_for_time 0
+    return 1
+  fi
+  local cut=$((limit < $(left) ? limit : $(left)))
+  "$@" "$cut" >"$scratch/log" 2>&1 </dev/null || status=$?
+  {
+    printf '\n==== %s (exit %d)\n' "$name" "$status"
+    tail -c 400000 "$scratch/log"
+  } >>"$log"
+  case $status in
+    0) verdict=passed ;;
+    "$unavailable") verdict=unavailable ;;
+    "$out_of_time") verdict=skipped_for_time ;;
+    124 | 137) if [ "$cut" -lt "$limit" ]; then verdict=skipped_for_time; else verdict=failed; fi ;;
+    *) verdict=failed ;;
+  esac
+  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then echo "stopped after $cut s" >>"$scratch/log"; fi
+  record "$name" "$verdict" $((SECONDS - started))
+  [ "$verdict" = passed ]
+}
+
+# within SECONDS COMMAND...: the command, killed after that time.
+within() {
+  timeout -k 5 "$@"
+}
+
+# refuse WHY: ends a part that this machine cannot run.
+refuse() {
+  echo "$*"
+  return "$unavailable"
+}
+
+unpack() {
+  if [ ! -e "$pack/libraries.tar.xz" ]; then
+    echo "bench/gpu_pack is not there: the libraries must be this machine's own"
+    return 0
+  fi
+  mkdir -p "$build" && (cd "$build" && within "$1" cmake -E tar xf "$pack/libraries.tar.xz")
+}
+
+configure() {
+  local arguments=(-S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DSEA_CUDA=ON -DSEA_WERROR=OFF)
+  local generator="Unix Makefiles" libraries=$build/usr
+  command -v cmake >/dev/null || refuse "there is no cmake" || return
+  if [ -d "$libraries" ]; then
+    local folder
+    folder=$(dirname "$(find "$libraries/lib" -name 'libdnnl.so' | head -n 1)")
+    # Its own pkg-config, told where the tree lies; run-time paths that hold for libraries' own libraries too.
+    cat >"$build/pkg-config" <<END
+#!/bin/sh
+export LD_LIBRARY_PATH='$folder' PKG_CONFIG_SYSROOT_DIR='$build' PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
+export PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 PKG_CONFIG_LIBDIR='$folder/pkgconfig:$libraries/share/pkgconfig'
+exec '$libraries/bin/pkgconf' "\$@"
+END
+    chmod +x "$build/pkg-config"
+    arguments+=(-DCMAKE_PREFIX_PATH="$libraries" -DPKG_CONFIG_EXECUTABLE="$build/pkg-config"
+                -DCMAKE_EXE_LINKER_FLAGS="-Wl,--disable-new-dtags,-rpath,$folder,-rpath-link,$folder")
+  fi
+  if command -v ninja >/dev/null; then
+    generator=Ninja
+  elif [ -x "$libraries/bin/ninja" ] && "$libraries/bin/ninja" --version >/dev/null 2>&1; then
+    generator=Ninja
+    arguments+=(-DCMAKE_MAKE_PROGRAM="$libraries/bin/ninja")
+  fi
+  within "$1" cmake -G "$generator" "${arguments[@]}"
+}
+
+# build TARGET... LIMIT
+build() {
+  local targets=("${@:1:$#-1}") limit=${!#}
+  within "$limit" cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}"
+}
+
+has_target() {
+  cmake --build "$build" --target help 2>/dev/null | grep -qE "(^|[ .])$1( |:|$)"
+}
+
+build_benchmarks() {
+  local target targets=()
+  for target in step_bench sea_bench efficiency_table; do
+    if has_target "$target"; then targets+=("$target"); fi
+  done
+  build "${targets[@]}" "$1"
+}
+
+# A test program's own count of what it could not run.
+skipped_of_log() {
+  sed -n 's/^tests skipped: \([0-9]*\)$/\1/p' "$scratch/log" | tail -n 1
+}
+
+operator_tests() {
+  local name value status=0
+  within "$1" "$bin/operator_tests_cuda" || status=$?
+  sed -n -E 's/^All tests passed \(([0-9]+) assertions? in ([0-9]+) test cases?\).*/assertions \1\ntest_cases \2/p
+             s/^test cases: *([0-9]+) \|.* ([0-9]+) failed.*/test_cases \1\ntest_cases_failed \2/p' "$scratch/log" |
+    while read -r name value; do figure "$name" "$value"; done
+  if [ "$status" -eq 0 ] && [ "$(skipped_of_log)" != 0 ]; then refuse "tests were skipped" || return; fi
+  return "$status"
+}
+
+# golden FOLDER LIMIT
+golden() {
+  local status=0
+  [ -d "$1" ] || refuse "$1 is not there" || return
+  within "$2" "$bin/golden_replay_cuda" "$1" || status=$?
+  figure groups_within_bounds "$(grep -cE ' ok( |$)' "$scratch/log")"
+  figure groups_past_a_bound "$(grep -cE ' PAST( |$)' "$scratch/log")"
+  return "$status"
+}
+
+# make_data FOLDER ARGUMENT... LIMIT
+make_data() {
+  local folder=$1 limit=${!#}
+  within "$limit" "$bin/sea" synth "$folder" "${@:2:$#-2}" && "$bin/sea" info "$folder"
+}
+
+# train DATA EPOCHS ALIGN DISTANCE LIMIT: a run of its own; the losses and metrics of its last epoch.
+train() {
+  local run name status=0 last
+  run=$scratch/run-$(basename "$1")-$3-$4
+  [ -d "$1" ] || refuse "there are no data" || return
+  within "$5" "$bin/sea" train "$1" --device cuda --epochs "$2" --set "align=$3" --set "distance=$4" --output "$run" ||
+    status=$?
+  [ "$status" -eq 0 ] || return "$status"
+  last=$(tail -n 1 "$run/metrics.jsonl")
+  echo "$last"
+  for name in total bpr align distance club_fit train_seconds eval_seconds recall@20; do
+    figure "$name" "$(grep -o "\"$name\": *[-0-9.e+]*" <<<"$last" | tail -n 1 | sed 's/.*: *//')"
+  done
+  # A loss that is not a number is no success.
+  ! grep -qiE 'nan|null' <<<"$last"
+}
+
+# sanitize_test TOOL NAME: one test under compute-sanitizer; its verdict goes to a file.
+sanitize_test() {
+  local tool=$1 name=$2 status=0 output pattern verdict=clean
+  output=$(mktemp "$scratch/sanitizer.XXXXXX")
+  pattern=$(sed 's/[][,*\\]/\\&/g' <<<"$name")
+  compute-sanitizer --tool "$tool" --error-exitcode 97 --print-limit 3 "$bin/operator_tests_cuda" "$pattern" \
+    >"$output" 2>&1 || status=$?
+  if grep -qiE 'device not supported|failed to initialize|unable to find injection|no such file' "$output"; then
+    verdict=refused
+  elif [ "$status" -ne 0 ]; then
+    verdict=error
+  fi
+  { [ "$verdict" = clean ] || sed "s/^/$name: /" "$output"; } >>"$scratch/$tool.findings"
+  echo "$verdict" >>"$scratch/$tool.verdicts"
+}
+
+# sanitize TOOL LIMIT: as many tests as there is time for, several at once.
+sanitize() {
+  local tool=$1 count clean errors refused
+  command -v compute-sanitizer >/dev/null || refuse "there is no compute-sanitizer" || return
+  : >"$scratch/$tool.verdicts" && : >"$scratch/$tool.findings"
+  "$bin/operator_tests_cuda" --list-test-names-only >"$scratch/tests"
+  sed -i '/^tests skipped\|^skipped /d; /^$/d' "$scratch/tests"
+  count=$(wc -l <"$scratch/tests")
+  tr '\n' '\0' <"$scratch/tests" |
+    within "$2" xargs -0 -n 1 -P 8 bash -c 'sanitize_test "$0" "$1"' "$tool"
+  clean=$(grep -c clean "$scratch/$tool.verdicts")
+  errors=$(grep -c error "$scratch/$tool.verdicts")
+  refused=$(grep -c refused "$scratch/$tool.verdicts")
+  figure tests "$count"
+  figure tests_clean "$clean"
+  figure tests_with_errors "$errors"
+  head -c 200000 "$scratch/$tool.findings"
+  [ "$errors" -eq 0 ] || return 1
+  [ "$refused" -eq 0 ] || refuse "compute-sanitizer refuses this machine" || return
+  [ "$clean" -eq "$count" ] || return "$out_of_time"
+}
+
+# option_of PROGRAM OPTION: whether a program has it.
+option_of() {
+  "$bin/$1" --help 2>/dev/null | grep -q -- "$2"
+}
+
+operator_benchmarks() {
+  [ -x "$bin/sea_bench" ] || refuse "there is no sea_bench" || return
+  within "$1" "$bin/sea_bench" --backend cuda --benchmark_out_format=json --benchmark_out="$out/sea_bench.json"
+}
+
+efficiency_table() {
+  [ -x "$bin/efficiency_table" ] || refuse "there is no efficiency_table" || return
+  within "$1" "$bin/efficiency_table" --device cuda --datasets baby --data "$data" --batches 20 \
+    --output "$out/efficiency_table.json"
+}
+
+# step_benchmark DISTANCE LIMIT
+step_benchmark() {
+  [ -x "$bin/step_bench" ] || refuse "there is no step_bench" || return
+  option_of step_bench --device || refuse "step_bench has no --device" || return
+  within "$2" "$bin/step_bench" "$data/baby" --device cuda --set "distance=$1" --json "$out/step_bench_$1.json"
+}
+
+kernel_resources() {
+  within "$1" bash "$repository/bench/kernel_resources.sh" "$build/kernels/libsea_cuda.a" |
+    tee "$out/kernel_resources.md"
+}
+
+# ---- the machine
+
+first_line() { "$@" 2>/dev/null | head -n 1; }
+has_gpu=1
+gpu=$(first_line nvidia-smi --query-gpu=name --format=csv,noheader)
+driver=$(first_line nvidia-smi --query-gpu=driver_version --format=csv,noheader)
+nvidia-smi -L 2>/dev/null | grep -q '^GPU 0' || has_gpu=0
+if [ "$has_gpu" -eq 0 ]; then gpu=none; fi
+for folder in "${CUDA_PATH:-/usr/local/cuda}" /usr/local/cuda; do
+  if [ -x "$folder/bin/nvcc" ]; then export PATH=$PATH:$folder/bin; fi
+  if [ -d "$folder/compute-sanitizer" ]; then export PATH=$PATH:$folder/compute-sanitizer; fi
+done
+cuda=$(nvcc --version 2>/dev/null | sed -n 's/.*release [0-9.]*, V//p')
+compiler=$(first_line g++ --version)
+commit=$(cat "$pack/commit" 2>/dev/null || echo unknown)
+if [ -e "$repository/.git" ]; then
+  commit=$(git -C "$repository" describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null || echo "$commit")
+fi
+SEA_SHARED=${SEA_SHARED:-$pack/shared}
+[ -d "$SEA_SHARED" ] || SEA_SHARED=$(dirname "$repository")/shared
+export SEA_SHARED
+data=$scratch/data
+mkdir -p "$data"
+export bin scratch
+export -f sanitize_test
+echo "gpu: $gpu; driver: ${driver:-none}; nvcc: ${cuda:-none}; commit: $commit" | tee -a "$log"
+
+# ---- what is asked, the most important first
+
+part unpack 60 unpack
+if part configure 120 configure; then
+  part build 420 build operator_tests_cuda golden_replay_cuda sea_command
+  part build_benchmarks 240 build_benchmarks
+fi
+if [ "$has_gpu" -eq 1 ]; then
+  part operator_tests 150 operator_tests
+  part golden 60 golden "$SEA_SHARED/golden"
+  part golden_baselines 30 golden "$SEA_SHARED/golden_baselines"
+  part small_data 60 make_data "$data/small" --preset small
+  part train_small_seaa 60 train "$data/small" 3 solosim club
+  part train_small_seab 60 train "$data/small" 3 solosim l2
+  if [ -d "$SEA_SHARED/datasets/baby" ]; then
+    part baby_data 90 make_data "$data/baby" --like "$SEA_SHARED/datasets/baby"
+  else
+    part baby_data 90 make_data "$data/baby" --preset baby
+  fi
+  part train_baby_seaa 90 train "$data/baby" 3 solosim club
+  part train_baby_seab 90 train "$data/baby" 3 solosim l2
+  part memcheck 60 sanitize memcheck
+  part step_benchmark_seaa 60 step_benchmark club
+  part step_benchmark_seab 60 step_benchmark l2
+  part operator_benchmarks 90 operator_benchmarks
+  part efficiency_table 60 efficiency_table
+  part racecheck 45 sanitize racecheck
+  part synccheck 45 sanitize synccheck
+  part initcheck 45 sanitize initcheck
+fi
+part kernel_resources 60 kernel_resources
+
+if [ "$has_gpu" -eq 0 ]; then
+  echo "error: no GPU is here; only what needs none has run" | tee -a "$log" >&2
+  exit 1
+fi
+if [ "$failed_part" -ne 0 ]; then
+  echo "error: a part failed; see $out/gpu_check.json" >&2
+  exit 1
+fi
+if [ "$missed_part" -ne 0 ]; then echo "note: some parts could not run; see $out/gpu_check.json" >&2; fi

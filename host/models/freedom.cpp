@@ -1,0 +1,115 @@
+// FREEDOM (Zhou and Shen, "A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal
+// Recommendation", MM 2023), and with SEA's modules plugged in.
+
+#include "data/graph.hpp"
+#include "models/initial_values.hpp"
+#include "models/plug_in.hpp"
+#include "models/recording.hpp"
+#include "models/shared_keys.hpp"
+
+namespace sea {
+
+namespace {
+
+/// A modality's trained features, brought to the width of the users.
+struct Modality {
+  std::string name;
+  Tensor projected;
+};
+
+/// The item graph, frozen, from the features as they are; then these become trained arrays.
+std::vector<Modality> record_modalities(Model& model, Dataset& dataset, const Configuration& configuration,
+                                        const Progress& progress) {
+  Backend& backend = model.program.backend();
+  const std::uint64_t seed = seed_of(configuration);
+  std::vector<HostCsr> graphs;
+  std::vector<Modality> modalities;
+  for (ItemFeatures& features : dataset.features) {
+    const std::int64_t width = features.values.columns;
+    {
+      const Buffer<float> raw = to_device(backend, features.values.values);
+      graphs.push_back(modality_graph(backend, features.file, raw.matrix(dataset.items, width),
+                                      configuration.integer("knn_k"), progress));
+    }
+    const std::string name = features.modality == "visual" ? "image" : "text";
+    const Tensor trained = model.program.parameter(name + "_embedding.weight", dataset.items, width,
+                                                   given_values(std::move(features.values.values)));
+    features.values = {};
+    const LinearParameters layer =
+        linear_parameters(model.program, name + "_trs", width, configuration.integer("embedding_size"), seed);
+    modalities.push_back({features.modality, linear(model.program, trained, layer.weight, layer.bias)});
+  }
+  const HostCsr graph = item_graph(graphs, static_cast<float>(configuration.number("mm_image_weight")));
+  model.graphs.push_back(to_device(backend, graph));
+  model.graphs.push_back(to_device(backend, transpose(graph)));
+  return modalities;
+}
+
+std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
+                             const Progress& progress, bool plugged_in) {
+  require_neighbours(configuration, dataset);
+  auto model = begin_model(backend, dataset, configuration);
+  Program& program = model->program;
+  const std::int64_t users = dataset.users, items = dataset.items;
+  const std::uint64_t seed = seed_of(configuration);
+  const std::int64_t e = configuration.integer("embedding_size");
+  const Tensor nodes =
+      program.parameter("node_embedding", users + items, e, xavier_uniform_nodes(seed, users));
+  const std::vector<Modality> modalities = record_modalities(*model, dataset, configuration, progress);
+  const CsrView s = model->graphs[0].view(), s_transposed = model->graphs[1].view();
+  const InteractionGraph graph = upload_interaction_graph(
+      *model, dataset, configuration.number("dropout"), [](std::int64_t) { return KeptPairs::by_degree; },
+      seed);
+
+  // The item graph reads a part of what the interaction graph reads whole: it comes first.
+  const Tensor alike = propagate(program, s, s_transposed, nodes.row_range(users, items),
+                                 configuration.integer("n_mm_layers"), Layers::power);
+  const Tensor propagated = propagate(program, graph.training, graph.training, nodes,
+                                      configuration.integer("n_ui_layers"), Layers::mean, graph.whole);
+  const Tensor user_rows = propagated.row_range(0, users);
+  const Tensor item_rows = program.activation(items, e);
+  add(program, propagated.row_range(users, items), alike, item_rows);
+  bpr(program, "bpr", 1.0f, BprSum::mean, user_rows, item_rows, model->batch);
+  const auto reg_weight = static_cast<float>(configuration.number("reg_weight"));
+  PlugIn plug_in;
+  for (const Modality& modality : modalities) {
+    bpr(program, "bpr_" + modality.name, reg_weight, BprSum::mean, user_rows, modality.projected,
+        model->batch);
+    if (plugged_in) plug_in.read(program, configuration, modality.name, modality.projected);
+  }
+  plug_in.record(*model, configuration);
+  finish_model(*model, configuration, user_rows, item_rows);
+  return model;
+}
+
+ModelDescription describe(bool plugged_in) {
+  ModelDescription freedom;
+  freedom.name = "freedom";
+  freedom.summary = "a pruned interaction graph, and a frozen item graph of trained features";
+  freedom.keys = common_keys(1e-3);
+  for (const std::vector<Key>& keys : {feature_keys(), item_graph_keys()})
+    freedom.keys.insert(freedom.keys.end(), keys.begin(), keys.end());
+  freedom.keys.push_back(
+      number_key("dropout", 0.8, 0.0, 0.99, "share of the training pairs that an epoch's graph leaves out"));
+  freedom.keys.push_back(
+      number_key("reg_weight", 1e-3, 0.0, 1e6, "weight of BPR between the users and each modality"));
+  freedom.check = require_features;
+  freedom.files = feature_files;
+  freedom.build = [plugged_in](Backend& backend, Dataset& dataset, const Configuration& configuration,
+                               const Progress& progress) {
+    return build(backend, dataset, configuration, progress, plugged_in);
+  };
+  return plugged_in ? with_plug_in(std::move(freedom)) : freedom;
+}
+
+}  // namespace
+
+ModelDescription describe_freedom() {
+  return describe(false);
+}
+
+ModelDescription describe_freedom_sea() {
+  return describe(true);
+}
+
+}  // namespace sea

@@ -1,0 +1,50 @@
+#include "models/plug_in.hpp"
+
+#include <fmt/format.h>
+
+#include "models/recording.hpp"
+#include "models/shared_keys.hpp"
+#include "sea/error.hpp"
+
+namespace sea {
+
+void PlugIn::read(Program& program, const Configuration& configuration, const std::string& modality,
+                  Tensor representation) {
+  const ModuleSettings settings = module_settings(configuration);
+  const std::uint64_t seed = seed_of(configuration);
+  const std::int64_t half = representation.columns / 2;
+  ModalityParts parts;
+  parts.pair.modality = modality;
+  parts.pair.generic = representation.column_range(0, half);
+  parts.pair.unique = representation.column_range(half, half);
+  if (settings.align != Align::none) {
+    const Reader first = alignment_head_reader(program, modality, half, settings.head_hidden, 0, seed);
+    parts.head =
+        alignment_head(program, modality, linear(program, parts.pair.generic, first.weight, first.bias),
+                       settings.head_out, seed);
+  }
+  modalities_.push_back(parts);
+}
+
+void PlugIn::record(Model& model, const Configuration& configuration) {
+  if (modalities_.empty()) return;
+  separate_learning(model, module_settings(configuration), modalities_, seed_of(configuration));
+}
+
+ModelDescription with_plug_in(ModelDescription model) {
+  model.summary = fmt::format("{} with SEA's alignment and distance on its two modalities", model.name);
+  model.name += "+sea";
+  const std::vector<Key> keys = module_keys(0.1, 0.1, 0.1);
+  model.keys.insert(model.keys.end(), keys.begin(), keys.end());
+  model.check = [](const Configuration& configuration) {
+    require_features(configuration);
+    require_modalities(configuration);
+    if (configuration.integer("embedding_size") % 2 != 0) {
+      throw UsageError(fmt::format("embedding_size is {}; {} splits it into halves, so it must be even",
+                                   configuration.integer("embedding_size"), configuration.model().name));
+    }
+  };
+  return model;
+}
+
+}  // namespace sea

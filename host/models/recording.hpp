@@ -1,0 +1,48 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "data/pruning.hpp"
+#include "models/configuration.hpp"
+#include "models/model.hpp"
+
+namespace sea {
+
+// What the recordings of several models have in common.
+
+DeviceCsr to_device(Backend& backend, const HostCsr& csr);
+
+/// The neighbour graph of one modality, whose features (items x width) are in device memory.
+HostCsr modality_graph(Backend& backend, const std::filesystem::path& file, ConstMatrixView features,
+                       std::int64_t knn_k, const Progress& progress);
+/// The item graph of one or two modalities, visual first.
+HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight);
+
+/// A model with its sampler and its batch, and nothing recorded yet.
+std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
+                                   const Configuration& configuration);
+/// Names the representations and lays out the program.
+void finish_model(Model& model, const Configuration& configuration, Tensor users, Tensor items);
+
+/// The loss of BPR in natural logarithms, "bpr", and `reg_weight` times the norms of the batch's rows of
+/// `reg_users` and `reg_items`, "norm".
+void regularized_bpr(Model& model, const Configuration& configuration, Tensor users, Tensor items,
+                     Tensor reg_users, Tensor reg_items);
+
+/// The interaction graph as training reads it and as evaluation does; in memory of the model.
+struct InteractionGraph {
+  CsrView training, whole;
+};
+/// Without `dropout` both are one graph. Else training has its pairs pruned anew at the beginning of every
+/// epoch, see prune_pairs, and the rest normalised by its own degrees; `kept` is asked for each epoch.
+InteractionGraph upload_interaction_graph(Model& model, const Dataset& dataset, double dropout,
+                                          const std::function<KeptPairs(std::int64_t epoch)>& kept,
+                                          std::uint64_t seed);
+
+/// The seed of every draw.
+std::uint64_t seed_of(const Configuration& configuration);
+
+}  // namespace sea

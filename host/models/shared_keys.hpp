@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+#include "models/configuration.hpp"
+#include "models/modules.hpp"
+#include "models/registry.hpp"
+
+namespace sea {
+
+// Keys that several models have, and what they mean to a recording.
+
+/// The item features of two modalities.
+std::vector<Key> feature_keys();
+DatasetFiles feature_files(const Configuration& configuration);
+/// Throws UsageError where both are null.
+void require_features(const Configuration& configuration);
+
+/// The item graph.
+std::vector<Key> item_graph_keys();
+/// Throws UsageError where an item has not that many neighbours.
+void require_neighbours(const Configuration& configuration, const Dataset& dataset);
+
+/// Alignment and distancing.
+std::vector<Key> module_keys(double alpha, double beta, double temperature);
+ModuleSettings module_settings(const Configuration& configuration);
+/// Throws UsageError where they need two modalities and have one.
+void require_modalities(const Configuration& configuration);
+
+}  // namespace sea

@@ -1,0 +1,510 @@
+// `sea tune`: its rows are what `sea train` makes of the same settings, whatever the number of jobs, and
+// however often it is stopped.
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "data/synth.hpp"
+#include "models/grid.hpp"
+#include "models/registry.hpp"
+#include "support/catch.hpp"
+#include "support/command.hpp"
+#include "support/files.hpp"
+#include "support/process.hpp"
+#include "support/skip.hpp"
+
+using sea::test::BackgroundProcess;
+using sea::test::CommandResult;
+using sea::test::contains;
+using sea::test::read_file;
+using sea::test::TemporaryFolder;
+using sea::test::write_file;
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+const std::vector<std::string> small_model = {"--set",    "train_batch_size=128",
+                                              "--set",    "embedding_size=8",
+                                              "--set",    "club_steps=3",
+                                              "--set",    "knn_k=5",
+                                              "--set",    "topk=10,20",
+                                              "--set",    "checkpoint_seconds=0.02",
+                                              "--epochs", "4"};
+
+const std::vector<std::string> small_grid = {"--grid", "learning_rate=0.001,0.02", "--grid",
+                                             "align=solosim,none"};
+
+struct Setting {
+  TemporaryFolder folder;
+  fs::path data = folder / "data";
+  Setting() {
+    sea::synthesize(data, {150, 70, 1700, 16, 12}, 5, [](const char*, double) {});
+  }
+  std::vector<std::string> words(const std::string& command, const fs::path& output,
+                                 const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all = {SEA_COMMAND, command, data, "--output", output};
+    all.insert(all.end(), small_model.begin(), small_model.end());
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  std::vector<std::string> tune(const fs::path& output, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all = words("tune", output, small_grid);
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+};
+
+Json json_of(const fs::path& file) {
+  return Json::parse(read_file(file));
+}
+
+/// What a search found, without what time tells.
+Json outcome_of(const fs::path& folder) {
+  Json json = json_of(folder / "tune.json");
+  for (Json& row : json["rows"]) {
+    row.erase("total_seconds");
+    row["config"].erase("threads");
+  }
+  return json;
+}
+
+/// The bits of every run.
+std::vector<std::string> bits_of(const fs::path& folder) {
+  std::vector<std::string> bits;
+  for (const Json& row : json_of(folder / "tune.json")["rows"]) {
+    const fs::path run = folder / row["run"].get<std::string>();
+    for (const char* name : {"checkpoint.safetensors", "best.safetensors"})
+      bits.push_back(read_file(run / name));
+  }
+  return bits;
+}
+
+/// A search that was never stopped, made once for all tests of this file.
+struct Whole {
+  Setting setting;
+  fs::path folder = setting.folder / "whole";
+  CommandResult result = sea::test::run_command(setting.tune(folder, {"--threads", "1"}));
+};
+
+const Whole& whole() {
+  static const Whole once;
+  return once;
+}
+
+int line_count(const std::string& text) {
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+}
+
+/// The words of a line.
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+}  // namespace
+
+TEST_CASE("grid: combinations, the last key changing fastest", "[tune]") {
+  const sea::ModelDescription& model = sea::models().front();
+  const sea::Grid grid({"alpha=0.1,1e-2", "align=None,solosim", "seed=1,2,3"}, model);
+  REQUIRE(grid.size() == 12);
+  using Values = std::vector<sea::KeyValue>;
+  CHECK(grid.combination(0) == Values{0.1, std::string("none"), std::int64_t{1}});
+  CHECK(grid.combination(2) == Values{0.1, std::string("none"), std::int64_t{3}});
+  CHECK(grid.combination(3) == Values{0.1, std::string("solosim"), std::int64_t{1}});
+  CHECK(grid.combination(11) == Values{0.01, std::string("solosim"), std::int64_t{3}});
+  CHECK(sea::to_text(grid) == "alpha=0.1,0.01 align=none,solosim seed=1,2,3");
+  CHECK(sea::Grid(sea::to_json(grid), model, "here") == grid);
+}
+
+TEST_CASE("configuration: the assignments of one make the same again", "[tune]") {
+  sea::ConfigurationRequest request;
+  request.model = "SEAd";
+  request.assignments = {"learning_rate=0.003", "club_learning_rate=1e-5", "topk=7,9",
+                         "alpha=0.30000000000000004"};
+  const sea::Configuration configuration = sea::resolve_configuration(request);
+  sea::ConfigurationRequest again;
+  again.assignments = sea::assignments_of(configuration);
+  CHECK(again.assignments.size() == 6);  // align and distance as well
+  CHECK(sea::to_json(sea::resolve_configuration(again)) == sea::to_json(configuration));
+}
+
+TEST_CASE("sea tune: a row is what sea train makes of the same settings", "[command][tune]") {
+  const Whole& w = whole();
+  INFO(w.result.error);
+  REQUIRE(w.result.code == 0);
+  const Json search = json_of(w.folder / "tune.json");
+  CHECK(search["valid_metric"] == "recall@20");
+  CHECK(search["grid"] == Json::parse(R"({"learning_rate": [0.001, 0.02], "align": ["solosim", "none"]})"));
+  REQUIRE(search["rows"].size() == 4);
+  double best = -1.0;
+  std::string best_run;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const Json& row = search["rows"][i];
+    CHECK(row["run"] == std::to_string(i + 1));
+    CHECK(row["state"] == "finished");
+    CHECK(row["values"]["learning_rate"] == (i < 2 ? 0.001 : 0.02));
+    CHECK(row["values"]["align"] == (i % 2 == 0 ? "solosim" : "none"));
+    const fs::path alone = w.setting.folder / fmt::format("alone{}", i);
+    const CommandResult trained = sea::test::run_command(w.setting.words(
+        "train", alone,
+        {"--quiet", "--threads", "2", "--set", fmt::format("learning_rate={}", i < 2 ? "0.001" : "0.02"),
+         "--set", fmt::format("align={}", i % 2 == 0 ? "solosim" : "none")}));
+    REQUIRE(trained.code == 0);
+    const Json expected = json_of(alone / "result.json");
+    for (const char* key : {"best_epoch", "epochs_run", "stopped_by", "valid", "test"})
+      CHECK(row[key] == expected[key]);
+    CHECK(read_file(alone / "best.safetensors") ==
+          read_file(w.folder / row["run"].get<std::string>() / "best.safetensors"));
+    const double valid = row["valid"]["recall@20"].get<double>();
+    if (valid > best) best_run = row["run"].get<std::string>();
+    best = std::max(best, valid);
+  }
+  CHECK(search["best"]["run"] == best_run);
+  CHECK(search["best"]["valid"]["recall@20"] == best);
+}
+
+TEST_CASE("sea tune: the table, best first, and the command that repeats it", "[command][tune]") {
+  const Whole& w = whole();
+  const Json search = json_of(w.folder / "tune.json");
+  std::istringstream out(w.result.out);
+  std::string line;
+  std::getline(out, line);
+  CHECK(words_of(line) == std::vector<std::string>{"run", "learning_rate", "align", "epoch", "valid",
+                                                   "Recall@20", "test", "Recall@10", "test", "Recall@20",
+                                                   "test", "NDCG@10", "test", "NDCG@20", "seconds"});
+  double before = 2.0;
+  for (int i = 0; i < 4; ++i) {
+    std::getline(out, line);
+    std::vector<std::string> words = words_of(line);
+    CHECK((words[0] == "*") == (i == 0));
+    if (i == 0) words.erase(words.begin());
+    REQUIRE(words.size() == 9);
+    const Json& row = search["rows"][std::stoul(words[0]) - 1];
+    if (i == 0) CHECK(search["best"]["run"] == words[0]);
+    CHECK(words[1] == fmt::format("{}", row["values"]["learning_rate"].get<double>()));
+    CHECK(words[2] == row["values"]["align"]);
+    CHECK(words[3] == std::to_string(row["best_epoch"].get<int>()));
+    CHECK(words[4] == fmt::format("{:.4f}", row["valid"]["recall@20"].get<double>()));
+    const char* keys[] = {"recall@10", "recall@20", "ndcg@10", "ndcg@20"};
+    for (std::size_t k = 0; k < 4; ++k)
+      CHECK(words[5 + k - 0] == fmt::format("{:.4f}", row["test"][keys[k]].get<double>()));
+    const double valid = row["valid"]["recall@20"].get<double>();
+    CHECK(valid <= before);
+    before = valid;
+  }
+  std::getline(out, line);
+  CHECK(line.rfind("sea train ", 0) == 0);
+  std::string more;
+  CHECK(!std::getline(out, more));
+
+  // The command, as it stands there, makes the best run again.
+  const fs::path again = w.setting.folder / "again";
+  const CommandResult result = sea::test::run_command(
+      {"sh", "-c", fmt::format("{}{} --quiet --output {}", SEA_COMMAND, line.substr(3), again.string())});
+  INFO(line << "\n" << result.error);
+  REQUIRE(result.code == 0);
+  const std::string run = search["best"]["run"].get<std::string>();
+  CHECK(read_file(again / "best.safetensors") == read_file(w.folder / run / "best.safetensors"));
+  CHECK(json_of(again / "result.json")["test"] == search["best"]["test"]);
+
+  // On a pipe, a line a combination.
+  CHECK(line_count(w.result.error) == 5);
+  for (int i = 1; i <= 4; ++i) CHECK(contains(w.result.error, fmt::format("{}/4  run {}  ", i, i)));
+}
+
+TEST_CASE("sea tune --jobs: the same at any number", "[command][tune]") {
+  const Whole& w = whole();
+  const TemporaryFolder folder;
+  for (const char* jobs : {"2", "3"}) {
+    const fs::path output = folder / jobs;
+    const CommandResult result =
+        sea::test::run_command(w.setting.tune(output, {"--jobs", jobs, "--threads", "4", "--quiet"}));
+    REQUIRE(result.code == 0);
+    CHECK(result.error.empty());
+    Json expected = outcome_of(w.folder), found = outcome_of(output);
+    CHECK(found == expected);
+    CHECK(bits_of(output) == bits_of(w.folder));
+    // The threads are divided: no more at a time than were asked for.
+    const Json first = json_of(output / "1" / "result.json");
+    CHECK(first["threads"] == 4 / std::stoi(jobs));
+  }
+}
+
+TEST_CASE("sea tune --resume: a finished search, and one of changed settings or data", "[command][tune]") {
+  const Whole& w = whole();
+  const std::string before = read_file(w.folder / "tune.json");
+  const auto resume = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {SEA_COMMAND, "tune", w.setting.data, "--resume", "--output", w.folder});
+    return sea::test::run_command(more);
+  };
+  // Without any settings it is what it was begun with; nothing is trained again.
+  const CommandResult same = resume({"--threads", "1"});
+  INFO(same.error);
+  CHECK(same.code == 0);
+  CHECK(same.out == w.result.out);
+  CHECK(contains(same.error, "4 combinations, 4 finished"));
+
+  const auto check_refused = [&](const std::vector<std::string>& more, int code,
+                                 const std::vector<std::string>& parts) {
+    const CommandResult result = resume(more);
+    INFO(result.error);
+    CHECK(result.code == code);
+    CHECK(result.out.empty());
+    CHECK(line_count(result.error) == 1);
+    for (const std::string& part : parts) CHECK(contains(result.error, part));
+  };
+  check_refused({"--grid", "learning_rate=0.001"}, 2,
+                {"--resume", "learning_rate=0.001,0.02 align=solosim,none", "--output"});
+  check_refused({"--set", "knn_k=6"}, 2, {"knn_k", "5", "6", "device and threads"});
+  check_refused({"--epochs", "5"}, 2, {"epochs", "4", "5"});
+  check_refused({"--set", "align=none"}, 2, {"--set align=none", "grid"});
+  // Data of the same name that say something else.
+  const fs::path other = w.setting.folder / "other" / "data";
+  sea::synthesize(other, {150, 70, 1700, 16, 12}, 6, [](const char*, double) {});
+  const CommandResult changed = sea::test::run_command(
+      {SEA_COMMAND, "tune", other, "--resume", "--output", w.folder, "--threads", "1"});
+  CHECK(changed.code == 1);
+  CHECK(contains(changed.error, "is not the data"));
+  CHECK(line_count(changed.error) == 1);
+  // Without --resume it is in the way.
+  const CommandResult again = sea::test::run_command(w.setting.tune(w.folder));
+  CHECK(again.code == 1);
+  CHECK(contains(again.error, "--resume"));
+  CHECK(read_file(w.folder / "tune.json") == before);
+}
+
+TEST_CASE("sea tune: killed and stopped at any moment; resumed equals never stopped",
+          "[command][tune][interruption]") {
+  const Whole& w = whole();
+  const TemporaryFolder folder;
+  const fs::path output = folder / "search";
+  int ended = 0;
+  for (int round = 0; round < 40; ++round) {
+    std::vector<std::string> words = w.setting.tune(output, {"--jobs", std::to_string(1 + round % 2)});
+    if (round > 0) words.push_back("--resume");
+    BackgroundProcess process(words);
+    const int signal = round % 3 == 0 ? SIGKILL : round % 3 == 1 ? SIGTERM : SIGINT;
+    if (round < 8) {
+      process.wait_until([&] { return fs::exists(output / "tune.json"); });
+      std::this_thread::sleep_for(std::chrono::milliseconds(60 + 90 * round));
+      process.signal(signal);
+    }
+    const CommandResult result = process.wait();
+    INFO("round " << round << "\n" << result.error);
+    if (result.code == 0) break;
+    REQUIRE(result.code == 128 + signal);
+    CHECK(result.out.empty());
+    ++ended;
+    // Whole at any time.
+    CHECK(json_of(output / "tune.json")["rows"].size() == 4);
+  }
+  CHECK(ended >= 2);
+  CHECK(outcome_of(output) == outcome_of(w.folder));
+  CHECK(bits_of(output) == bits_of(w.folder));
+}
+
+TEST_CASE("sea tune: a signal stops the runs, which save their state", "[command][tune][interruption]") {
+  const Whole& w = whole();
+  const TemporaryFolder folder;
+  const fs::path output = folder / "search";
+  BackgroundProcess process(w.setting.words(
+      "tune", output,
+      {"--grid", "alpha=0.1,0.2,0.3", "--jobs", "2", "--set", "stopping_step=100000", "--epochs", "100000"}));
+  REQUIRE(process.wait_until([&] {
+    return fs::exists(output / "1" / "checkpoint.safetensors") &&
+           fs::exists(output / "2" / "best.safetensors");
+  }));
+  const CommandResult second = sea::test::run_command(
+      {SEA_COMMAND, "tune", w.setting.data, "--resume", "--output", output, "--threads", "1"});
+  CHECK(second.code == 1);
+  CHECK(contains(second.error, "another process"));
+  process.signal(SIGINT);
+  const CommandResult result = process.wait();
+  CHECK(result.code == 128 + SIGINT);
+  CHECK(contains(result.error, "0 of 3 combinations finished"));
+  CHECK(contains(result.error, "--resume"));
+  CHECK(result.out.empty());
+  for (const char* run : {"1", "2"}) {
+    // Nobody holds the run any more, and what is there can be ranked with.
+    CHECK(sea::test::run_command({SEA_COMMAND, "evaluate", output / run, "--checkpoint", "last"}).code == 0);
+  }
+  CHECK(!fs::exists(output / "3"));
+  CHECK(json_of(output / "tune.json")["best"].is_null());
+}
+
+TEST_CASE("sea tune: a combination that fails has its row, and the others are trained", "[command][tune]") {
+  const Whole& w = whole();
+  const TemporaryFolder folder;
+  const fs::path output = folder / "search";
+  // 70 items have no 1000 neighbours; an alpha of 1e6 at a step size of 1 leaves the range of float32.
+  std::vector<std::string> words = {SEA_COMMAND, "tune", w.setting.data, "--output", output};
+  for (const char* word :
+       {"--grid", "knn_k=5,1000", "--epochs", "2", "--set", "topk=20", "--set", "club_steps=2"})
+    words.push_back(word);
+  const CommandResult result = sea::test::run_command(words);
+  INFO(result.out << result.error);
+  CHECK(result.code == 1);
+  CHECK(contains(result.error, "error: 1 of 2 combinations failed"));
+  const Json search = json_of(output / "tune.json");
+  CHECK(search["rows"][0]["state"] == "finished");
+  CHECK(search["rows"][1]["state"] == "failed");
+  CHECK(contains(search["rows"][1]["error"].get<std::string>(), "knn_k is 1000"));
+  CHECK(search["best"]["run"] == "1");
+  CHECK(line_count(result.out) == 4);  // header, two rows, the command
+  CHECK(contains(result.out, "failed: knn_k is 1000"));
+  CHECK(contains(result.out, "\nsea train "));
+}
+
+TEST_CASE("sea tune: what cannot be searched is one line, and nothing is left behind",
+          "[command][tune][hostile]") {
+  const Whole& w = whole();
+  struct Case {
+    std::vector<std::string> words;
+    std::vector<std::string> parts;
+  };
+  const std::vector<Case> cases = {
+      {{}, {"--grid", "key=v1,v2"}},
+      {{"--grid", "alpa=1,2"}, {"--grid alpa=1,2", "'alpa'", "did you mean alpha"}},
+      {{"--grid", "alpha"}, {"--grid alpha", "key=value"}},
+      {{"--grid", "=1"}, {"--grid =1", "key=value"}},
+      {{"--grid", "alpha="}, {"--grid alpha=", "alpha is ''", "a number from"}},
+      {{"--grid", "alpha=1,,2"}, {"alpha is ''"}},
+      {{"--grid", "alpha=1,x"}, {"alpha is 'x'", "a number from"}},
+      {{"--grid", "knn_k=5,0"}, {"knn_k is '0'", "a whole number from 1"}},
+      {{"--grid", "align=solosim,cosine"}, {"align is 'cosine'", "infonce"}},
+      {{"--grid", "alpha=0.1,1e-1"}, {"0.1 stands twice"}},
+      {{"--grid", "alpha=1", "--grid", "alpha=2"}, {"--grid alpha=2", "alpha stands twice"}},
+      {{"--grid", "topk=5,10"}, {"topk is a list", "--set"}},
+      {{"--grid", "valid_metric=Recall@20,NDCG@20"}, {"valid_metric", "compared"}},
+      {{"--grid", "device=cpu"}, {"--device"}},
+      {{"--grid", "threads=1,2"}, {"--threads"}},
+      {{"--grid", "model=sea"}, {"--model"}},
+      {{"--grid", "alpha=1,2", "--set", "alpha=3"}, {"--set alpha=3", "grid"}},
+      {{"--grid", "seed=1,2", "--seed", "3"}, {"--seed 3", "grid"}},
+      {{"--grid", "alpha=1,2", "--seed", "3,4"}, {"--seed 3,4", "--grid seed=3,4"}},
+      {{"--grid", "alpha=1,2", "--jobs", "0"}, {"--jobs 0", "1 to 1024"}},
+      {{"--grid", "alpha=1,2", "--jobs", "two"}, {"--jobs two"}},
+      {{"--grid", "alpha=1,2", "--model", "sea2"}, {"--model", "sea2"}},
+      {{"--grid", "epochs=1,5", "--set", "eval_step=2"}, {"eval_step is 2", "epochs"}},
+      {{"--grid", "vision_feature_file=image_feat.npy,null"}, {"vision_feature_file is null", "align=none"}},
+  };
+  const TemporaryFolder folder;
+  const auto check = [&](const fs::path& data, const std::vector<std::string>& more, int code,
+                         const std::vector<std::string>& parts) {
+    std::vector<std::string> words = {SEA_COMMAND, "tune", data, "--output", folder / "search"};
+    words.insert(words.end(), more.begin(), more.end());
+    const CommandResult result = sea::test::run_command(words);
+    INFO(result.error);
+    CHECK(result.code == code);
+    CHECK(line_count(result.error) == 1);
+    CHECK(result.error.rfind("error: ", 0) == 0);
+    CHECK(result.out.empty());
+    for (const std::string& part : parts) {
+      INFO("lacks: " << part);
+      CHECK(contains(result.error, part));
+    }
+    CHECK(!fs::exists(folder / "search"));
+  };
+  for (const Case& c : cases) check(w.setting.data, c.words, 2, c.parts);
+  std::string many = "seed=0";
+  for (int i = 1; i < 200; ++i) many += "," + std::to_string(i);
+  std::string steps = many;
+  steps.replace(0, 6, "stopping_step=200");
+  check(w.setting.data, {"--grid", many, "--grid", steps}, 2, {"more than 10000 combinations"});
+  check(folder / "nowhere", {"--grid", "alpha=1,2"}, 1, {"nowhere"});
+  check(w.setting.data, {"--grid", "text_feature_file=text_feat.npy,none.npy"}, 1, {"none.npy"});
+
+  // Folders that are no search.
+  const fs::path there = folder / "there";
+  write_file(there / "letter", "dear");
+  const auto refused = [&](const std::string& part) {
+    const CommandResult result = sea::test::run_command(
+        {SEA_COMMAND, "tune", w.setting.data, "--output", there, "--resume", "--grid", "alpha=1,2"});
+    INFO(result.error);
+    CHECK(result.code == 1);
+    CHECK(line_count(result.error) == 1);
+    CHECK(contains(result.error, part));
+  };
+  refused("no tune.json");
+  for (const char* content : {"{", "[]", "{}", R"({"model": "sea", "grid": {"alpha": [1, 2]}, "rows": []})",
+                              R"({"model": "sea", "grid": {"alpa": [1]}, "rows": []})"}) {
+    write_file(there / "tune.json", content);
+    refused("is damaged");
+  }
+}
+
+namespace {
+
+/// A Python that has matplotlib; counts a skip where there is none.
+std::string plotting_python() {
+  for (const char* python : {"python3", "/usr/bin/python3"}) {
+    if (sea::test::run_command({python, "-c", "import matplotlib"}).code == 0) return python;
+  }
+  sea::test::skip("no python3 with matplotlib");
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("plot_tune.py: a picture of a search, and one clear line where there is none", "[command][tune]") {
+  const std::string python = plotting_python();
+  if (python.empty()) return;
+  const Whole& w = whole();
+  const TemporaryFolder folder;
+  const std::string script = std::string(SEA_SOURCE_DIR) + "/bench/plot_tune.py";
+  const auto plot = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {python, "-B", script});
+    return sea::test::run_command(more);
+  };
+  const fs::path picture = folder / "picture.svg";
+  const CommandResult drawn = plot({w.folder, "--output", picture});
+  INFO(drawn.error);
+  REQUIRE(drawn.code == 0);
+  const std::string svg = read_file(picture);
+  CHECK(contains(svg, "<svg"));
+  for (const char* part : {"learning_rate", "align", "solosim", "none", "Recall@20"})
+    CHECK(contains(svg, part));
+  // The points, as numbers: the best on validation of those that share a value.
+  const CommandResult listed = plot({w.folder, "--output", picture, "--metric", "ndcg@10", "--print"});
+  REQUIRE(listed.code == 0);
+  const Json rows = json_of(w.folder / "tune.json")["rows"];
+  std::string expected;
+  for (const auto& [key, pairs] : std::vector<std::pair<std::string, std::vector<std::vector<std::size_t>>>>{
+           {"learning_rate", {{0, 1}, {2, 3}}}, {"align", {{0, 2}, {1, 3}}}}) {
+    for (const std::vector<std::size_t>& pair : pairs) {
+      const auto valid = [&](std::size_t i) { return rows[i]["valid"]["recall@20"].get<double>(); };
+      const Json& row = rows[valid(pair[1]) > valid(pair[0]) ? pair[1] : pair[0]];
+      const Json& value = row["values"][key];
+      expected += fmt::format("{}\t{}\t{:.6f}\t{:.6f}\n", key,
+                              value.is_string() ? value.get<std::string>() : value.dump(),
+                              row["valid"]["ndcg@10"].get<double>(), row["test"]["ndcg@10"].get<double>());
+    }
+  }
+  CHECK(listed.out == expected);
+
+  const auto check_refused = [&](const std::vector<std::string>& more, const std::string& part) {
+    const CommandResult result = plot(more);
+    INFO(result.error);
+    CHECK(result.code != 0);
+    CHECK(line_count(result.error) == 1);
+    CHECK(contains(result.error, part));
+  };
+  const fs::path none = folder / "none.svg";
+  check_refused({folder / "nowhere", "--output", none}, "tune.json");
+  check_refused({w.folder, "--output", none, "--metric", "recall@7"}, "recall@7");
+  check_refused({w.folder, "--output", folder / "no" / "none.svg"}, "none.svg");
+  write_file(folder / "bad" / "tune.json", "{}");
+  check_refused({folder / "bad", "--output", none}, "is not that of a search");
+  CHECK(!fs::exists(none));
+}

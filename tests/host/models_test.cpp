@@ -1,0 +1,264 @@
+// The models beside SEA, and SEA's modules plugged into them: from the recording to the command.
+
+#include <cmath>
+
+#include "models/modules.hpp"
+#include "sea/error.hpp"
+#include "support/command.hpp"
+#include "support/training.hpp"
+
+using namespace sea;
+using namespace sea::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+const std::vector<std::string> small = {"train_batch_size=256",      "embedding_size=8", "topk=5,20",
+                                        "learning_rate=0.01",        "epochs=4",         "eval_batch_size=64",
+                                        "checkpoint_seconds=1000000"};
+
+/// A model with the settings of its own that make it small, or its pruning felt.
+struct Case {
+  std::string model;
+  std::vector<std::string> settings;
+};
+
+const std::vector<std::string> small_modules = {"club_steps=4", "head_hidden=8", "head_out=8",
+                                                "club_hidden=4"};
+
+std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<Case> cases() {
+  return {{"bpr", {}},
+          {"lightgcn", {"n_layers=2"}},
+          {"layergcn", {"n_layers=3", "dropout=0.3"}},
+          {"vbpr", {}},
+          {"freedom", {"knn_k=5", "n_mm_layers=2"}},
+          {"vbpr+sea", small_modules},
+          {"freedom+sea", joined({"knn_k=5"}, small_modules)}};
+}
+
+ConfigurationRequest request_of(const Case& c, const std::vector<std::string>& more = {}) {
+  ConfigurationRequest request;
+  request.model = c.model;
+  request.assignments = joined(joined(small, c.settings), more);
+  return request;
+}
+
+std::unique_ptr<Model> build(Backend& backend, const fs::path& data, const Case& c,
+                             const std::vector<std::string>& more = {}) {
+  const Configuration configuration = resolve_configuration(request_of(c, more));
+  Dataset dataset = load_dataset(data, configuration.model().files(configuration));
+  return configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
+}
+
+std::vector<float> values_of(const Program& program, const Tensor& tensor) {
+  const MatrixView view = program.value(tensor);
+  std::vector<float> values;
+  for (std::int64_t i = 0; i < view.rows; ++i)
+    values.insert(values.end(), view.row(i), view.row(i) + view.columns);
+  return values;
+}
+
+std::vector<std::vector<float>> parameters_of(const Program& program) {
+  std::vector<std::vector<float>> all;
+  for (const ParameterView& parameter : program.parameters())
+    all.emplace_back(parameter.value, parameter.value + parameter.size());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("models: training lowers the loss, with the same bits on any number of threads", "[models]") {
+  const TrainingFixture fixture;
+  for (const Case& c : cases()) {
+    INFO(c.model);
+    const fs::path one = fixture.folder / (c.model + "-1");
+    train_run(fixture.data, one, request_of(c), 1);
+    const std::vector<Json> lines = metrics_of_run(one);
+    REQUIRE(lines.size() == 4);
+    for (const Json& line : lines) CHECK(std::isfinite(line["train_loss"]["total"].get<double>()));
+    CHECK(lines[3]["train_loss"]["bpr"] < lines[0]["train_loss"]["bpr"]);
+    CHECK(lines[0]["train_loss"].contains("align") == contains(c.model, "+sea"));
+    CHECK(lines[0]["train_loss"].contains("distance") == contains(c.model, "+sea"));
+    for (const int threads : {2, 4}) {
+      const fs::path other = fixture.folder / (c.model + "-" + std::to_string(threads));
+      train_run(fixture.data, other, request_of(c), threads);
+      check_same_run(one, other);
+    }
+  }
+}
+
+TEST_CASE("models: resumed equals never stopped, between epochs and within, pruned graphs too", "[models]") {
+  const TrainingFixture fixture;
+  for (const Case& c : cases()) {
+    const fs::path whole = fixture.folder / (c.model + "-whole");
+    train_run(fixture.data, whole, request_of(c), 2);
+    for (const int stop_at : {5, 9}) {
+      INFO(c.model << " stopped at " << stop_at);
+      const fs::path run = fixture.folder / (c.model + "-" + std::to_string(stop_at));
+      CHECK(train_run(fixture.data, run, request_of(c), 1, {stop_at, 0}).stopped_by == StoppedBy::request);
+      CHECK(train_run(fixture.data, run, request_of(c), 2, {stop_at - 1, 0}).stopped_by ==
+            StoppedBy::request);
+      CHECK(train_run(fixture.data, run, request_of(c), 1).stopped_by == StoppedBy::epochs);
+      check_same_run(whole, run);
+    }
+  }
+}
+
+TEST_CASE("models: an epoch's pruned graph is a function of the epoch, and evaluation sees the whole one",
+          "[models]") {
+  const TrainingFixture fixture;
+  CpuBackend backend(2);
+  for (const Case& c : {Case{"layergcn", {"dropout=0.5"}}, Case{"freedom", {"knn_k=5", "dropout=0.5"}}}) {
+    INFO(c.model);
+    const auto pruned = build(backend, fixture.data, c);
+    const auto whole = build(backend, fixture.data, c, {"dropout=0"});
+    CHECK(!whole->begin_epoch);
+    REQUIRE(pruned->begin_epoch);
+    CHECK(parameters_of(pruned->program) == parameters_of(whole->program));
+
+    whole->program.sample();
+    pruned->program.sample();
+    whole->program.forward();
+    const float whole_loss = whole->program.download_losses().front();
+    const auto loss_in_epoch = [&](std::int64_t epoch) {
+      pruned->begin_epoch(epoch);
+      pruned->program.forward();
+      return pruned->program.download_losses().front();
+    };
+    pruned->program.forward();
+    const float first = pruned->program.download_losses().front();  // built for epoch 0
+    const float second = loss_in_epoch(1);
+    CHECK(first != whole_loss);
+    CHECK(second != whole_loss);
+    CHECK(second != first);
+    CHECK(loss_in_epoch(0) == first);
+    CHECK(loss_in_epoch(1) == second);
+
+    pruned->program.represent();
+    whole->program.represent();
+    CHECK(values_of(pruned->program, pruned->users) == values_of(whole->program, whole->users));
+    CHECK(values_of(pruned->program, pruned->items) == values_of(whole->program, whole->items));
+    pruned->program.step();  // looking changed nothing of the training
+    CHECK(pruned->program.download_losses().front() == second);
+  }
+}
+
+TEST_CASE("models: initial values of users and items each have their own scale", "[models]") {
+  const TrainingFixture fixture;
+  CpuBackend backend(1);
+  const auto largest = [](const std::vector<float>& values, std::size_t first, std::size_t count) {
+    float most = 0.0f;
+    for (std::size_t i = first; i < first + count; ++i) most = std::max(most, std::abs(values[i]));
+    return most;
+  };
+  const auto model = build(backend, fixture.data, {"lightgcn", {}});
+  const std::vector<float> nodes = parameters_of(model->program).front();
+  REQUIRE(nodes.size() == (120 + 60) * 8);
+  const double user_bound = std::sqrt(6.0 / 128.0), item_bound = std::sqrt(6.0 / 68.0);
+  CHECK(largest(nodes, 0, 120 * 8) <= user_bound);
+  CHECK(largest(nodes, 0, 120 * 8) > 0.95 * user_bound);
+  CHECK(largest(nodes, 120 * 8, 60 * 8) <= item_bound);
+  CHECK(largest(nodes, 120 * 8, 60 * 8) > 0.95 * item_bound);
+}
+
+TEST_CASE("models: freedom begins with the features as they are, and trains them", "[models]") {
+  const TrainingFixture fixture;
+  CpuBackend backend(1);
+  const auto model = build(backend, fixture.data, {"freedom", {"knn_k=5"}});
+  const Dataset dataset = load_dataset(fixture.data, DatasetFiles{});
+  const std::vector<ParameterView> parameters = model->program.parameters();
+  const auto find = [&](const std::string& name) {
+    for (const ParameterView& parameter : parameters) {
+      if (parameter.name == name)
+        return std::vector<float>(parameter.value, parameter.value + parameter.size());
+    }
+    return std::vector<float>();
+  };
+  CHECK(find("image_embedding.weight") == dataset.features[0].values.values);
+  CHECK(find("text_embedding.weight") == dataset.features[1].values.values);
+  model->program.step();
+  CHECK(find("image_embedding.weight") != dataset.features[0].values.values);
+  CHECK(find("text_embedding.weight") != dataset.features[1].values.values);
+}
+
+TEST_CASE("models: one modality alone, and what does not go together", "[models]") {
+  const TrainingFixture fixture;
+  for (const std::string missing : {"vision_feature_file=null", "text_feature_file=null"}) {
+    for (const Case& c :
+         {Case{"vbpr", {missing}}, Case{"freedom", {"knn_k=5", missing}},
+          Case{"vbpr+sea", joined({missing, "align=none"}, small_modules)},
+          Case{"freedom+sea", joined({"knn_k=5", missing, "align=none", "distance=l2"}, {})}}) {
+      INFO(c.model << " " << missing);
+      const fs::path run = fixture.folder / (c.model + missing);
+      CHECK(train_run(fixture.data, run, request_of(c), 2).epochs_run == 4);
+      const std::vector<Json> lines = metrics_of_run(run);
+      CHECK(lines[3]["train_loss"]["bpr"] < lines[0]["train_loss"]["bpr"]);
+    }
+  }
+  const auto refusal = [](const Case& c) { return error_of([&] { resolve_configuration(request_of(c)); }); };
+  const std::vector<std::string> no_features = {"vision_feature_file=null", "text_feature_file=null"};
+  CHECK(contains(refusal({"vbpr", no_features}), "vbpr needs one of them"));
+  CHECK(contains(refusal({"freedom+sea", no_features}), "freedom+sea needs one of them"));
+  CHECK(contains(refusal({"vbpr+sea", {"text_feature_file=null"}}), "align=none"));
+  CHECK(contains(refusal({"vbpr+sea", {"embedding_size=7"}}), "must be even"));
+  CHECK(contains(refusal({"bpr", {"n_layers=2"}}), "there is no key 'n_layers'"));
+  CHECK(contains(refusal({"layergcn", {"dropout=1"}}), "dropout"));
+  CHECK(contains(error_of([&] {
+                   CpuBackend backend(1);
+                   build(backend, fixture.data, {"freedom", {"knn_k=61"}});
+                 }),
+                 "knn_k is 61"));
+}
+
+TEST_CASE("models: every combination of the plugged-in modules trains", "[models]") {
+  const TrainingFixture fixture;
+  for (const std::string model : {"vbpr+sea", "freedom+sea"}) {
+    for (const std::string align : {"solosim", "infonce", "none"}) {
+      for (const std::string distance : {"club", "l2", "none"}) {
+        INFO(model << " " << align << " " << distance);
+        CpuBackend backend(1);
+        std::vector<std::string> settings = {"align=" + align, "distance=" + distance};
+        if (model == "freedom+sea") settings.push_back("knn_k=5");
+        const auto built = build(backend, fixture.data, {model, joined(settings, small_modules)});
+        for (int step = 0; step < 3; ++step) built->program.step();
+        CHECK(std::isfinite(built->program.download_losses().back()));
+      }
+    }
+  }
+}
+
+TEST_CASE("models: the command trains, evaluates, recommends and exports with each of them", "[models]") {
+  const TrainingFixture fixture;
+  const auto run_sea = [](std::vector<std::string> words) {
+    words.insert(words.begin(), SEA_COMMAND);
+    return run_command(words);
+  };
+  for (const Case& c : cases()) {
+    INFO(c.model);
+    const fs::path run = fixture.folder / (c.model + "-run");
+    std::vector<std::string> words = {"train",    fixture.data, "--model",   c.model,
+                                      "--output", run,          "--threads", "1"};
+    for (const std::string& setting : joined(joined(small, c.settings), {"epochs=2"})) {
+      words.push_back("--set");
+      words.push_back(setting);
+    }
+    const CommandResult trained = run_sea(words);
+    INFO(trained.error);
+    REQUIRE(trained.code == 0);
+    CHECK(Json::parse(read_file(run / "config.json"))["model"] == c.model);
+    const fs::path evaluation = fixture.folder / "evaluation.json";
+    REQUIRE(run_sea({"evaluate", run, "--output", evaluation}).code == 0);
+    CHECK(Json::parse(read_file(evaluation))["metrics"] ==
+          Json::parse(read_file(run / "result.json"))["test"]);
+    CHECK(contains(run_sea({"recommend", run, "--user", "7"}).out, "7\t1\t"));
+    CHECK(run_sea({"export", run, "--output", fixture.folder / (c.model + ".safetensors")}).code == 0);
+    CHECK(fs::exists(fixture.folder / (c.model + ".safetensors")));
+  }
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs a build to a scratch folder and builds apps/embed against it, as another program would; compares what that
+# prints. Then configures a project that has this one by add_subdirectory.
+#
+#   bash tests/package.sh BUILD_FOLDER
+set -euo pipefail
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$1
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# quietly WHAT COMMAND...: shows the command's output where it fails, and ends there.
+quietly() {
+  local what=$1
+  shift
+  if "$@" >"$scratch/log" 2>&1; then return 0; fi
+  cat "$scratch/log"
+  echo "error: $what failed"
+  exit 1
+}
+
+recommendations() {
+  cat <<END
+$1: user 0: item 2 (1.25) item 3 (-0.5)
+$1: user 1: item 3 (3.5) item 0 (1.25)
+$1: user 2: item 2 (3.75) item 1 (3)
+END
+}
+
+quietly "installing" cmake --install "$build" --prefix "$scratch/prefix"
+quietly "configuring apps/embed" cmake -G Ninja -S "$repository/apps/embed" -B "$scratch/embed" \
+  -DCMAKE_PREFIX_PATH="$scratch/prefix"
+quietly "building apps/embed" cmake --build "$scratch/embed"
+quietly "the installed command" "$scratch/prefix/bin/sea" --version
+
+recommendations cpu >"$scratch/expected"
+if compgen -G "$scratch/prefix/lib*/libsea_cuda.a" >/dev/null; then
+  if nvidia-smi -L 2>/dev/null | grep -q '^GPU 0'; then
+    recommendations cuda >>"$scratch/expected"
+  else
+    echo "cuda: no GPU is there" >>"$scratch/expected"
+  fi
+fi
+"$scratch/embed/embed" | tee "$scratch/printed"
+diff "$scratch/expected" "$scratch/printed"
+
+mkdir "$scratch/parent"
+cat >"$scratch/parent/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.25)
+project(parent LANGUAGES CXX)
+add_subdirectory($repository sea EXCLUDE_FROM_ALL)
+add_executable(parent $repository/apps/embed/embed.cpp)
+target_link_libraries(parent PRIVATE sea::sea)
+get_target_property(options sea::sea INTERFACE_COMPILE_OPTIONS)
+if(options OR TARGET sea_host)
+  message(FATAL_ERROR "flags or targets of the project have leaked: \${options}")
+endif()
+END
+quietly "add_subdirectory" cmake -G Ninja -S "$scratch/parent" -B "$scratch/parent/build" -DSEA_CUDA=OFF
