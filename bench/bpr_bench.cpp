@@ -18,7 +18,8 @@ void bpr(Case& c) {
   const auto written = static_cast<double>((size.users + size.items) * width);
   c.time({.bytes = 4 * (read + written) + 36.0 * static_cast<double>(size.batch), .operations = 9 * read / 3},
          [=, &backend = c.backend, state = c.state()] {
-           backend.bpr(users, items, batch, order, state, 1.0f, loss, d_users, d_items, workspace);
+           backend.bpr(users, items, batch, order, state, BprSum::mean_log2, 1.0f, loss, d_users, d_items,
+                       workspace);
          });
 }
 

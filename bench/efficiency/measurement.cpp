@@ -21,20 +21,13 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-template <class AnyModel>
-void begin_epoch(AnyModel& model, std::int64_t epoch) {
-  if constexpr (requires { model.begin_epoch; }) {
-    if (model.begin_epoch) model.begin_epoch(epoch);
-  }
-}
-
 /// Steps of a model, one after the other, with what it does at the start of an epoch.
 class Steps {
  public:
   Steps(Model& model, std::int64_t per_epoch) : model_(model), per_epoch_(per_epoch) {}
   void run(std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i, ++done_) {
-      if (done_ % per_epoch_ == 0) begin_epoch(model_, done_ / per_epoch_);
+      if (done_ % per_epoch_ == 0 && model_.begin_epoch) model_.begin_epoch(done_ / per_epoch_);
       model_.program.step();
     }
     model_.program.backend().synchronize();
