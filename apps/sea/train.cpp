@@ -115,7 +115,8 @@ std::vector<std::string> SeedTraining::notices(const Dataset& dataset, const Mod
 
 TrainingResult SeedTraining::train(const Configuration& configuration) {
   const ModelDescription& kind = configuration.model();
-  const Device device = open_device(configuration.text("device"), configuration.integer("threads"));
+  const Device device = open_device(configuration.text("device"), configuration.integer("threads"),
+                                    configuration.text("matmul_precision"));
   ProgressDisplay display(options_.quiet, parse_metric(configuration.text("valid_metric"))->key());
   Dataset dataset = load_dataset(options_.data, kind.files(configuration));
   if (fingerprint_ && *fingerprint_ != dataset.fingerprint) {

@@ -46,7 +46,8 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   wanted.device = request.device;
   wanted.threads = std::to_string(request.threads);
   const Configuration configuration = resolve_configuration(wanted);
-  const Device device = open_device(configuration.text("device"), configuration.integer("threads"));
+  const Device device = open_device(configuration.text("device"), configuration.integer("threads"),
+                                    configuration.text("matmul_precision"));
   Backend& backend = *device.backend;
   Dataset dataset = load_dataset(request.data, configuration.model().files(configuration));
   const std::unique_ptr<Model> model =

@@ -23,9 +23,12 @@ Device open_cpu(std::int64_t threads) {
 
 #if defined(SEA_WITH_CUDA)
 
-Device open_cuda(int number) {
+Device open_cuda(int number, const std::string& matmul_precision) {
   CudaSettings settings;
   settings.device = number;
+  settings.matmul_precision = matmul_precision == "float32" ? MatmulPrecision::float32
+                              : matmul_precision == "tf32"  ? MatmulPrecision::tf32
+                                                            : MatmulPrecision::tf32x3;
   return {std::make_unique<CudaBackend>(settings), fmt::format("cuda:{}", number), 1};
 }
 
@@ -46,20 +49,21 @@ int device_number(const std::string& name) {
 
 }  // namespace
 
-Device open_device(const std::string& name, std::int64_t threads) {
+Device open_device(const std::string& name, std::int64_t threads,
+                   [[maybe_unused]] const std::string& matmul_precision) {
   if (name == "cpu") return open_cpu(threads);
 #if defined(SEA_WITH_CUDA)
   const int devices = CudaBackend::device_count();
   if (name == "auto") {
     try {
-      if (devices > 0) return open_cuda(0);
+      if (devices > 0) return open_cuda(0, matmul_precision);
     } catch (const Error&) {
       // A GPU that cannot be used is as good as none to whoever asked for none.
     }
     return open_cpu(threads);
   }
   if (devices == 0) throw Error(fmt::format("--device {}: no GPU is there; use --device cpu", name));
-  return open_cuda(device_number(name));
+  return open_cuda(device_number(name), matmul_precision);
 #else
   if (name == "auto") return open_cpu(threads);
   throw Error(fmt::format("--device {}: this build has no CUDA backend; use --device cpu", name));

@@ -14,8 +14,10 @@ struct Device {
   int threads = 0;   ///< of the processor; beside a GPU there is one
 };
 
-/// The device that `name` (auto, cpu, cuda, cuda:N) asks for, with `threads` threads, 0 for all. Throws Error
-/// where this build or machine has none such.
-Device open_device(const std::string& name, std::int64_t threads);
+/// The device that `name` (auto, cpu, cuda, cuda:N) asks for, with `threads` threads, 0 for all, and on a GPU
+/// dense products in `matmul_precision` (float32, tf32x3, tf32). Throws Error where this build or machine has
+/// none such.
+Device open_device(const std::string& name, std::int64_t threads,
+                   const std::string& matmul_precision = "tf32x3");
 
 }  // namespace sea
