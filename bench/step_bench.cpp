@@ -162,7 +162,7 @@ void run(const Options& options) {
   request.model = options.model;
   request.assignments = options.assignments;
   const Configuration configuration = resolve_configuration(request);
-  const Device device = open_device(options.device, options.threads);
+  const Device device = open_device(options.device, options.threads, configuration.text("matmul_precision"));
   Backend& backend = *device.backend;
   Dataset dataset = load_dataset(options.data, configuration.model().files(configuration));
   nlohmann::ordered_json result, sizes;
