@@ -16,7 +16,7 @@ void embedding_norm(Case& c) {
   float* const loss = c.buffer<float>(1);
   const auto read = 3.0 * static_cast<double>(size.batch * width);
   const auto written = static_cast<double>((size.users + size.items) * width);
-  c.time({.bytes = 4 * (read + written) + 36.0 * static_cast<double>(size.batch), .operations = 4 * read},
+  c.time({.bytes = 4 * (read + written) + 36.0 * static_cast<double>(size.batch), .operations = 3 * read},
          [=, &backend = c.backend, state = c.state()] {
            backend.embedding_norm(users, items, batch, order, state, EmbeddingNorm::norms, 1.0f, loss,
                                   d_users, d_items, workspace);

@@ -4,7 +4,7 @@ namespace sea::bench {
 
 namespace {
 
-/// The mean of propagated layers: all nodes, 64 wide, over the number of layers.
+/// On all nodes of a model without modalities, 64 wide.
 void scale(Case& c) {
   const std::int64_t nodes = c.size.users + c.size.items;
   const ConstMatrixView x = c.random(nodes, 64);

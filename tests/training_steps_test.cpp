@@ -1,10 +1,12 @@
-// Whole training steps of SEA: the same on every backend, recorded or done operator by operator.
+// Whole training steps: the same on every backend, recorded or done operator by operator.
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
 
 #include "data/planted.hpp"
+#include "models/registry.hpp"
 #include "models/sea.hpp"
 #include "sea/cpu.hpp"
 #include "support/backends.hpp"
@@ -61,12 +63,38 @@ struct Trained {
   std::vector<float> representations;
 };
 
-Trained train(Backend& backend, const SeaSettings& settings, std::int64_t steps, bool by_parts) {
+using Build = std::function<std::unique_ptr<Model>(Backend&, Dataset&)>;
+
+Build build_of(const SeaSettings& settings) {
+  return [settings](Backend& backend, Dataset& dataset) {
+    return build_sea(backend, dataset, settings, [](const std::string&) {});
+  };
+}
+
+Build build_of(const std::string& name) {
+  return [name](Backend& backend, Dataset& dataset) {
+    Configuration configuration(*find_model(name, "test").model);
+    for (const auto& [key, value] : {std::pair("embedding_size", 12),
+                                     {"train_batch_size", 96},
+                                     {"knn_k", 5},
+                                     {"n_layers", 2},
+                                     {"club_steps", 6}}) {
+      const auto& keys = configuration.model().keys;
+      if (std::any_of(keys.begin(), keys.end(), [k = key](const Key& other) { return other.name == k; }))
+        configuration.set(key, std::int64_t{value}, "test");
+    }
+    return configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
+  };
+}
+
+Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_parts) {
   Dataset dataset = small_dataset();
-  const auto model = build_sea(backend, dataset, settings, [](const std::string&) {});
+  const auto model = build(backend, dataset);
   Program& program = model->program;
   Trained trained;
   for (std::int64_t step = 0; step < steps; ++step) {
+    const StepState state = program.download_state();
+    if (model->begin_epoch && state.first == 0) model->begin_epoch(state.epoch);
     if (by_parts) {
       program.sample();
       program.forward();
@@ -93,14 +121,19 @@ Trained train(Backend& backend, const SeaSettings& settings, std::int64_t steps,
 
 }  // namespace
 
-TEST_CASE("training steps of SEA are the same on every backend") {
-  const auto [align, distance, steps] =
-      GENERATE(std::tuple(Align::solosim, Distance::club, 20), std::tuple(Align::infonce, Distance::l2, 6));
-  const SeaSettings settings = settings_of(align, distance);
+TEST_CASE("training steps of a model are the same on every backend") {
+  const auto sea_a = build_of(settings_of(Align::solosim, Distance::club)),
+             sea_d = build_of(settings_of(Align::infonce, Distance::l2));
+  // An epoch has 5 steps.
+  const auto [build, steps] =
+      GENERATE_COPY(std::pair(sea_a, 20), std::pair(sea_d, 6), std::pair(build_of("bpr"), 6),
+                    std::pair(build_of("lightgcn"), 6), std::pair(build_of("layergcn"), 12),
+                    std::pair(build_of("vbpr"), 6), std::pair(build_of("freedom"), 12),
+                    std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea"), 6));
   CpuBackend cpu(1);
-  const Trained reference = train(cpu, settings, steps, false);
-  for_each_backend([&](Backend& backend) {
-    const Trained trained = train(backend, settings, steps, false);
+  const Trained reference = train(cpu, build, steps, false);
+  for_each_backend([&, &build = build, steps = steps](Backend& backend) {
+    const Trained trained = train(backend, build, steps, false);
     REQUIRE(trained.losses.size() == reference.losses.size());
     float largest = 0.0f;
     for (std::size_t i = 0; i < trained.losses.size(); ++i) {
@@ -115,11 +148,14 @@ TEST_CASE("training steps of SEA are the same on every backend") {
   });
 }
 
-TEST_CASE("recorded training steps give the bits of steps done operator by operator") {
-  const SeaSettings settings = settings_of(Align::solosim, Distance::club);
-  for_each_backend([&](Backend& backend) {
-    const Trained recorded = train(backend, settings, 6, false), done = train(backend, settings, 6, true);
-    CHECK((recorded.losses == done.losses));
-    CHECK((recorded.representations == done.representations));
-  });
+TEST_CASE("recorded training steps give the bits of steps done operator by operator, pruned graphs too") {
+  for (const auto& [build, steps] :
+       {std::pair(build_of(settings_of(Align::solosim, Distance::club)), 6),
+        std::pair(build_of("freedom+sea"), 7), std::pair(build_of("layergcn"), 7)}) {
+    for_each_backend([&, &build = build, steps = steps](Backend& backend) {
+      const Trained recorded = train(backend, build, steps, false), done = train(backend, build, steps, true);
+      CHECK((recorded.losses == done.losses));
+      CHECK((recorded.representations == done.representations));
+    });
+  }
 }

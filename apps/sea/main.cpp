@@ -84,7 +84,8 @@ int main(int argc, char** argv) {
     sea::print_error("out of memory");
     return 1;
   } catch (const std::exception& error) {
-    sea::print_error(error.what());
+    // A result longer than stdout's buffer fails where it is printed.
+    sea::print_error(std::ferror(stdout) != 0 ? "stdout: cannot be written" : error.what());
     return 1;
   }
 }

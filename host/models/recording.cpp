@@ -73,7 +73,6 @@ InteractionGraph upload_interaction_graph(Model& model, const Dataset& dataset, 
   model.graphs.push_back(to_device(backend, pruned(0)));
   model.begin_epoch = [&model, place, pruned](std::int64_t epoch) {
     const HostCsr graph = pruned(epoch);
-    model.program.backend().synchronize();  // the steps before read the graph
     model.graphs[place].upload(graph.row_offsets, graph.column_indices, graph.values);
   };
   return {model.graphs[place].view(), whole};

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "data/npy.hpp"
 #include "data/synth.hpp"
 #include "models/grid.hpp"
 #include "models/registry.hpp"
@@ -32,13 +33,13 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-const std::vector<std::string> small_model = {"--set",    "train_batch_size=128",
-                                              "--set",    "embedding_size=8",
-                                              "--set",    "club_steps=3",
-                                              "--set",    "knn_k=5",
-                                              "--set",    "topk=10,20",
-                                              "--set",    "checkpoint_seconds=0.02",
-                                              "--epochs", "4"};
+const std::vector<std::string> small_model = {"--set", "train_batch_size=128",
+                                              "--set", "embedding_size=8",
+                                              "--set", "club_steps=3",
+                                              "--set", "knn_k=5",
+                                              "--set", "topk=10,20",
+                                              "--set", "checkpoint_seconds=0.02",
+                                              "--set", "epochs=4"};
 
 const std::vector<std::string> small_grid = {"--grid", "learning_rate=0.001,0.02", "--grid",
                                              "align=solosim,none"};
@@ -189,7 +190,7 @@ TEST_CASE("sea tune: the table, best first, and the command that repeats it", "[
     std::vector<std::string> words = words_of(line);
     CHECK((words[0] == "*") == (i == 0));
     if (i == 0) words.erase(words.begin());
-    REQUIRE(words.size() == 9);
+    REQUIRE(words.size() == 10);
     const Json& row = search["rows"][std::stoul(words[0]) - 1];
     if (i == 0) CHECK(search["best"]["run"] == words[0]);
     CHECK(words[1] == fmt::format("{}", row["values"]["learning_rate"].get<double>()));
@@ -198,7 +199,7 @@ TEST_CASE("sea tune: the table, best first, and the command that repeats it", "[
     CHECK(words[4] == fmt::format("{:.4f}", row["valid"]["recall@20"].get<double>()));
     const char* keys[] = {"recall@10", "recall@20", "ndcg@10", "ndcg@20"};
     for (std::size_t k = 0; k < 4; ++k)
-      CHECK(words[5 + k - 0] == fmt::format("{:.4f}", row["test"][keys[k]].get<double>()));
+      CHECK(words[5 + k] == fmt::format("{:.4f}", row["test"][keys[k]].get<double>()));
     const double valid = row["valid"]["recall@20"].get<double>();
     CHECK(valid <= before);
     before = valid;
@@ -318,9 +319,9 @@ TEST_CASE("sea tune: a signal stops the runs, which save their state", "[command
   const Whole& w = whole();
   const TemporaryFolder folder;
   const fs::path output = folder / "search";
-  BackgroundProcess process(w.setting.words(
-      "tune", output,
-      {"--grid", "alpha=0.1,0.2,0.3", "--jobs", "2", "--set", "stopping_step=100000", "--epochs", "100000"}));
+  BackgroundProcess process(w.setting.words("tune", output,
+                                            {"--grid", "alpha=0.1,0.2,0.3", "--jobs", "2", "--set",
+                                             "stopping_step=100000", "--set", "epochs=100000"}));
   REQUIRE(process.wait_until([&] {
     return fs::exists(output / "1" / "checkpoint.safetensors") &&
            fs::exists(output / "2" / "best.safetensors");
@@ -347,22 +348,35 @@ TEST_CASE("sea tune: a combination that fails has its row, and the others are tr
   const Whole& w = whole();
   const TemporaryFolder folder;
   const fs::path output = folder / "search";
-  // 70 items have no 1000 neighbours; an alpha of 1e6 at a step size of 1 leaves the range of float32.
-  std::vector<std::string> words = {SEA_COMMAND, "tune", w.setting.data, "--output", output};
-  for (const char* word :
-       {"--grid", "knn_k=5,1000", "--epochs", "2", "--set", "topk=20", "--set", "club_steps=2"})
-    words.push_back(word);
+  // 70 items have no 1000 neighbours, and features of 3e38 leave the range of float32.
+  const fs::path data = folder / "data";
+  fs::copy(w.setting.data, data);
+  sea::HostMatrix huge(70, 4);
+  for (std::size_t i = 0; i < huge.values.size(); ++i) huge.values[i] = i % 3 == 0 ? 3e38f : -3e38f;
+  sea::write_npy(data / "huge.npy", huge.view());
+  std::vector<std::string> words = {SEA_COMMAND, "tune", data, "--output", output, "--epochs", "2"};
+  for (const char* grid : {"knn_k=5,1000", "text_feature_file=text_feat.npy,huge.npy"})
+    words.insert(words.end(), {"--grid", grid});
   const CommandResult result = sea::test::run_command(words);
   INFO(result.out << result.error);
   CHECK(result.code == 1);
-  CHECK(contains(result.error, "error: 1 of 2 combinations failed"));
+  CHECK(contains(result.error, "error: 3 of 4 combinations failed"));
   const Json search = json_of(output / "tune.json");
   CHECK(search["rows"][0]["state"] == "finished");
-  CHECK(search["rows"][1]["state"] == "failed");
-  CHECK(contains(search["rows"][1]["error"].get<std::string>(), "knn_k is 1000"));
+  const char* reasons[] = {"the training diverged", "knn_k is 1000", "knn_k is 1000"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(search["rows"][i + 1]["state"] == "failed");
+    CHECK(contains(search["rows"][i + 1]["error"].get<std::string>(), reasons[i]));
+    CHECK(contains(result.out, std::string("failed: ") + search["rows"][i + 1]["error"].get<std::string>()));
+  }
   CHECK(search["best"]["run"] == "1");
-  CHECK(line_count(result.out) == 4);  // header, two rows, the command
-  CHECK(contains(result.out, "failed: knn_k is 1000"));
+  CHECK(line_count(result.out) == 6);  // header, four rows, the command
+  const CommandResult again =
+      sea::test::run_command({SEA_COMMAND, "tune", data, "--resume", "--output", output});
+  CHECK(again.code == 1);
+  CHECK(again.out == result.out);
+  CHECK(contains(again.error, "4 combinations, 1 finished"));
+  CHECK(contains(again.error, "error: 3 of 4 combinations failed"));
   CHECK(contains(result.out, "\nsea train "));
 }
 

@@ -34,8 +34,9 @@ struct Interruption {
 
 /// A training as `sea train` does it: begun where `run` is not there, else gone on with.
 inline TrainingResult train_run(const std::filesystem::path& data, const std::filesystem::path& run,
-                            const ConfigurationRequest& request, int threads, Interruption interruption = {},
-                            const std::function<void(Model&)>& tamper = {}) {
+                                const ConfigurationRequest& request, int threads,
+                                Interruption interruption = {},
+                                const std::function<void(Model&)>& tamper = {}) {
   const Configuration configuration = resolve_configuration(request);
   CpuBackend backend(threads);
   Dataset dataset = load_dataset(data, configuration.model().files(configuration));
