@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Times a training step of SEA here and in eager PyTorch (bench/baselines/sea_pytorch.py): the same data, settings and
-# threads, a fresh process for each turn, turns alternating. Installs what is missing and builds. On a machine that is
+# Times a training step of SEA here and in PyTorch (bench/baselines/sea_pytorch.py, eager, or sea_pytorch_strong.py): the
+# same data, settings and threads, a fresh process for each turn, turns alternating. With --evaluation: the evaluation of
+# all users, here and as MMRec does it (lightgcn_pytorch.py). Installs what is missing and builds. On a machine that is
 # busy with other work it prints its table and fails: such times are invalid.
 #
-#   bash bench/compare_pytorch.sh [--threads N] [--steps N] [--warmup N] [--rounds N] [--data DIR]...
+#   bash bench/compare_pytorch.sh [--opponent eager|strong] [--evaluation] [--device cpu|cuda] [--threads N]
+#                                 [--steps N] [--warmup N] [--rounds N] [--data DIR]...
 #                                 [--variant SEAa|SEAb|SEAc|SEAd] [--set key=value]... [--json FILE]
 #
-# Without --data it makes synthetic data of Baby's size (19,445 users, 7,050 items, features 4096 and 384 wide).
+# --steps also counts evaluations. --device cuda takes the python3 on the PATH, with a PyTorch that sees a GPU. Without
+# --data it makes synthetic data of Baby's size (19,445 users, 7,050 items, features 4096 and 384 wide).
 set -euo pipefail
 # shellcheck source=apps/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
@@ -21,13 +24,16 @@ steps=10
 warmup=2
 rounds=2
 variant=SEAa
+opponent=eager
+what=step
+device=cpu
 json=
 folders=()
 settings=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help)
-      sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     --threads | --steps | --warmup | --rounds)
@@ -36,6 +42,17 @@ while [ $# -gt 0 ]; do
       ;;
     --data) folders+=("${2:?error: --data takes a folder}") ;;
     --variant) variant=${2:-} ;;
+    --opponent)
+      case ${2:-} in eager | strong) opponent=$2 ;; *) usage_error "--opponent is eager or strong, not '${2:-}'" ;; esac
+      ;;
+    --device)
+      case ${2:-} in cpu | cuda) device=$2 ;; *) usage_error "--device is cpu or cuda, not '${2:-}'" ;; esac
+      ;;
+    --evaluation)
+      what=evaluation
+      shift
+      continue
+      ;;
     --set) settings+=(--set "${2:-}") ;;
     --json) json=${2:?error: --json takes a file} ;;
     *) usage_error "unknown option '$1'" ;;
@@ -65,6 +82,8 @@ if [ ${#folders[@]} -eq 0 ]; then
   folders=("$scratch/baby")
 fi
 
-"$python" "$repository/bench/baselines/comparison.py" --variant "$variant" --threads "$threads" --steps "$steps" \
-  --warmup "$warmup" --rounds "$rounds" "${settings[@]}" ${json:+--json "$json"} --ours "'$bin/step_bench'" \
-  --theirs "$python '$repository/bench/baselines/sea_pytorch.py'" "${folders[@]}"
+theirs="$python '$repository/bench/baselines/sea_pytorch.py' --opponent $opponent"
+if [ "$what" = evaluation ]; then theirs="$python '$repository/bench/baselines/lightgcn_pytorch.py'"; fi
+"$python" "$repository/bench/baselines/comparison.py" --what "$what" --variant "$variant" --device "$device" \
+  --threads "$threads" --count "$steps" --warmup "$warmup" --rounds "$rounds" "${settings[@]}" \
+  ${json:+--json "$json"} --ours "'$bin/step_bench'" --theirs "$theirs" "${folders[@]}"

@@ -289,7 +289,8 @@ option_of() {
 
 operator_benchmarks() {
   [ -x "$bin/sea_bench" ] || refuse "there is no sea_bench" || return
-  within "$1" "$bin/sea_bench" --backend cuda --benchmark_out_format=json --benchmark_out="$out/sea_bench.json"
+  within "$1" "$bin/sea_bench" --backend cuda --benchmark_filter=/baby/ --benchmark_min_time=0.05 \
+    --benchmark_out_format=json --benchmark_out="$out/sea_bench.json"
 }
 
 efficiency_table() {

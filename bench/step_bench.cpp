@@ -1,24 +1,27 @@
-// Times training steps of a model on a data set, in a process of its own, so that its peak memory is the
-// step's. bench/compare_pytorch.sh runs it beside PyTorch.
+// Times training steps of a model on a data set, or evaluations of its representations, in a process of its
+// own, so that its peak memory is theirs. bench/compare_pytorch.sh runs it beside PyTorch.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu/gemm.hpp"
 #include "data/atomic_file.hpp"
 #include "models/registry.hpp"
-#include "sea/cpu.hpp"
 #include "sea/error.hpp"
-#include "training/peak_memory.hpp"
+#include "support/device_memory.hpp"
+#include "training/device.hpp"
+#include "training/evaluation.hpp"
+#include "training/trainer.hpp"
 
 namespace sea {
 
@@ -33,10 +36,10 @@ double since(Clock::time_point start) {
 
 struct Options {
   std::string data;
-  std::int64_t steps = 10, warmup = 2;
+  std::int64_t steps = 10, evaluations = 0, warmup = 2;
   int threads = 0;
   std::vector<std::string> assignments;
-  std::string model = "sea", json;
+  std::string model = "sea", device = "cpu", json;
   bool profile = false;
 };
 
@@ -73,9 +76,14 @@ class Profile {
         });
   }
   void clear() { seconds_.clear(); }
-  void print(std::int64_t steps) const {
+  /// Part and seconds, the longest first.
+  std::vector<std::pair<std::string, double>> parts() const {
     std::vector<std::pair<std::string, double>> parts(seconds_.begin(), seconds_.end());
     std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    return parts;
+  }
+  void print(std::int64_t steps) const {
+    const std::vector<std::pair<std::string, double>> parts = this->parts();
     double total = 0.0;
     for (const auto& [name, seconds] : parts) total += seconds;
     fmt::print("{:32} {:>10} {:>7}\n", "part of a step", "ms", "share");
@@ -90,60 +98,103 @@ class Profile {
   Clock::time_point start_;
 };
 
+/// Times `count` calls after `options.warmup` ones.
+std::vector<double> timed(const Options& options, std::int64_t count,
+                          const std::function<void(std::int64_t)>& call) {
+  std::vector<double> seconds;
+  for (std::int64_t i = 0; i < options.warmup + count; ++i) {
+    const Clock::time_point start = Clock::now();
+    call(i);
+    if (i >= options.warmup) seconds.push_back(since(start));
+  }
+  return seconds;
+}
+
+void add_times(nlohmann::ordered_json& result, const std::string& what, std::vector<double> seconds) {
+  double mean = 0.0;
+  for (const double s : seconds) mean += s / static_cast<double>(seconds.size());
+  std::sort(seconds.begin(), seconds.end());
+  const std::size_t middle = seconds.size() / 2;
+  result["seconds_per_" + what + "_median"] =
+      seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2.0;
+  result["seconds_per_" + what + "_mean"] = mean;
+}
+
+/// Seconds, and the losses of the first and the last step.
+void time_steps(const Options& options, Program& program, Profile& profile, nlohmann::ordered_json& result) {
+  float loss_first = 0.0f;
+  const auto step = [&](std::int64_t i) {
+    if (i == options.warmup) profile.clear();
+    program.step();
+    program.backend().synchronize();
+    if (i == 0) loss_first = program.download_losses().back();
+  };
+  add_times(result, "step", timed(options, options.steps, step));
+  result["steps"] = options.steps;
+  result["loss_first"] = loss_first;
+  result["loss_last"] = program.download_losses().back();
+}
+
+/// Validation and test at once, as a training does after an epoch.
+void time_evaluations(const Options& options, const Dataset& dataset, const Configuration& configuration,
+                      Model& model, nlohmann::ordered_json& result) {
+  Program& program = model.program;
+  Evaluator evaluator(program.backend(), model.sampling.view().history, {&dataset.valid, &dataset.test},
+                      metric_cutoffs(configuration), configuration.integer("eval_batch_size"),
+                      model.users.columns);
+  program.represent();
+  program.backend().synchronize();
+  const auto evaluate = [&](std::int64_t /*i*/) {
+    static_cast<void>(evaluator.evaluate(program.value(model.users), program.value(model.items)));
+  };
+  add_times(result, "evaluation", timed(options, options.evaluations, evaluate));
+  result["evaluations"] = options.evaluations;
+  result["sizes"]["width"] = model.users.columns;
+  std::int64_t users = 0;
+  for (const HostCsr* split : {&dataset.valid, &dataset.test}) {
+    for (std::int64_t user = 0; user < split->rows; ++user) users += !split->row(user).empty();
+  }
+  result["sizes"]["evaluated_users"] = users;
+}
+
 void run(const Options& options) {
   ConfigurationRequest request;
   request.model = options.model;
   request.assignments = options.assignments;
   const Configuration configuration = resolve_configuration(request);
-  CpuBackend backend(options.threads);
+  const Device device = open_device(options.device, options.threads, configuration.text("matmul_precision"));
+  Backend& backend = *device.backend;
   Dataset dataset = load_dataset(options.data, configuration.model().files(configuration));
-  nlohmann::ordered_json sizes = {
+  nlohmann::ordered_json result, sizes;
+  result["implementation"] = "sea " SEA_VERSION;
+  result["device"] = device.name;
+  sizes = {
       {"users", dataset.users}, {"items", dataset.items}, {"train_interactions", dataset.train.nonzeros()}};
   for (const ItemFeatures& modality : dataset.features)
     sizes[modality.modality + "_dim"] = modality.values.columns;
   sizes["embedding_size"] = configuration.integer("embedding_size");
   sizes["train_batch_size"] = configuration.integer("train_batch_size");
+  result["sizes"] = sizes;
   const std::unique_ptr<Model> model =
       configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
-  dataset = {};
-
-  Program& program = model->program;
   Profile profile;
-  if (options.profile) profile.attach(program);
-  std::vector<double> seconds;
-  float loss_first = 0.0f;
-  for (std::int64_t step = 0; step < options.warmup + options.steps; ++step) {
-    if (step == options.warmup) profile.clear();
-    const Clock::time_point start = Clock::now();
-    program.step();
-    backend.synchronize();
-    if (step >= options.warmup) seconds.push_back(since(start));
-    if (step == 0) loss_first = program.download_losses().back();
+  if (options.profile) profile.attach(model->program);
+  if (options.evaluations > 0) {
+    time_evaluations(options, dataset, configuration, *model, result);
+  } else {
+    dataset = {};
+    time_steps(options, model->program, profile, result);
   }
-  const float loss_last = program.download_losses().back();
-  const std::int64_t peak_memory = peak_memory_bytes();  // before the products below
-
-  double mean = 0.0;
-  for (const double s : seconds) mean += s / static_cast<double>(seconds.size());
-  std::sort(seconds.begin(), seconds.end());
-  const std::size_t middle = seconds.size() / 2;
-  const double median =
-      seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2.0;
-
-  nlohmann::ordered_json result;
-  result["implementation"] = "sea " SEA_VERSION;
-  result["seconds_per_step_median"] = median;
-  result["seconds_per_step_mean"] = mean;
-  result["peak_memory_bytes"] = peak_memory;
+  result["peak_memory_bytes"] = bench::peak_memory(backend).bytes;  // before the products below
   result["sgemm_gflops"] = sgemm_gflops(backend);
-  result["blas_core"] = cpu::gemm_library();
-  result["threads"] = backend.threads();
-  result["steps"] = options.steps;
-  result["loss_first"] = loss_first;
-  result["loss_last"] = loss_last;
-  result["sizes"] = sizes;
+  result["blas_core"] = device.name == "cpu" ? cpu::gemm_library() : backend.description();
+  result["threads"] = options.threads > 0 ? options.threads : device.threads;
   for (const auto& [key, value] : result.items()) fmt::print("{:24} {}\n", key, value.dump());
-  if (options.profile) profile.print(options.steps);
+  if (options.profile) {
+    profile.print(options.steps);
+    for (const auto& [name, seconds] : profile.parts())
+      result["profile"][name] = seconds / static_cast<double>(options.steps);
+  }
   if (!options.json.empty())
     write_atomically(options.json, [&](std::ostream& out) { out << result.dump(1) << '\n'; });
 }
@@ -156,13 +207,21 @@ int main(int argc, char** argv) {
   sea::Options options;
   CLI::App app("times training steps", "step_bench");
   app.add_option("DATA", options.data, "folder of the data set")->required();
-  app.add_option("--steps", options.steps, "steps to time")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--warmup", options.warmup, "steps before them")->check(CLI::Range(0, 1'000'000));
+  CLI::Option* steps =
+      app.add_option("--steps", options.steps, "steps to time")->check(CLI::Range(1, 1'000'000));
+  CLI::Option* evaluations =
+      app.add_option("--evaluations", options.evaluations, "in place of steps: evaluations to time")
+          ->check(CLI::Range(1, 1'000'000))
+          ->excludes(steps);
+  app.add_option("--warmup", options.warmup, "steps or evaluations before them")
+      ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
   app.add_option("--threads", options.threads, "0 takes all")->check(CLI::Range(0, 1024));
   app.add_option("--model", options.model, "see sea models");
   app.add_option("--set", options.assignments, "key=value")->expected(1)->allow_extra_args(false)->take_all();
   app.add_option("--json", options.json, "file to write the measurement to");
-  app.add_flag("--profile", options.profile, "print the time of every part of a step");
+  app.add_flag("--profile", options.profile, "print, and write, the time of every part of a step")
+      ->excludes(evaluations);
   CLI11_PARSE(app, argc, argv);
   try {
     sea::run(options);

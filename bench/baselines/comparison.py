@@ -1,8 +1,8 @@
-"""Times training steps of several programs on the same data, in turns, each turn in a fresh process, and prints a
-table with ratios. bench/compare_pytorch.sh calls it, and says which programs.
+"""Times training steps or evaluations of two programs on the same data, in turns, each turn in a fresh process, and
+prints a table with ratios. bench/compare_pytorch.sh calls it, and says which programs.
 
-  comparison.py --variant SEAa --threads N --steps N --warmup N --rounds N [--set KEY=VALUE]... [--json FILE]
-                --ours PROGRAM --theirs PROGRAM DATA...
+  comparison.py --what step|evaluation --variant SEAa --device cpu|cuda --threads N --count N --warmup N --rounds N
+                [--set KEY=VALUE]... [--json FILE] --ours PROGRAM --theirs PROGRAM DATA...
 """
 
 import argparse
@@ -29,8 +29,9 @@ def run(program, data, arguments):
     """One turn: what the program measured, and the share of the cores that other processes used meanwhile."""
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "measured.json")
-        command = [*shlex.split(program), data, "--steps", str(arguments.steps), "--warmup", str(arguments.warmup),
-                   "--threads", str(arguments.threads), "--json", path]
+        command = [*shlex.split(program), data, f"--{arguments.what}s", str(arguments.count), "--warmup",
+                   str(arguments.warmup), "--threads", str(arguments.threads), "--device", arguments.device,
+                   "--json", path]
         for assignment in arguments.assignments:
             command += ["--set", assignment]
         started, busy = time.monotonic(), busy_seconds()
@@ -47,25 +48,25 @@ def run(program, data, arguments):
         return measured
 
 
-def summary(measurements):
-    """Over the rounds of one side: the median time a step, the largest peak, the median sgemm rate."""
-    first = measurements[0]
+def summary(measurements, what):
+    """Over the rounds of one side: the median time, the largest peak, the median sgemm rate."""
+    first, seconds = measurements[0], f"seconds_per_{what}"
     return {
         "implementation": first["implementation"],
-        "seconds_per_step": statistics.median(m["seconds_per_step_median"] for m in measurements),
-        "seconds_per_step_rounds": [m["seconds_per_step_median"] for m in measurements],
+        seconds: statistics.median(m[f"{seconds}_median"] for m in measurements),
+        f"{seconds}_rounds": [m[f"{seconds}_median"] for m in measurements],
         "peak_memory_bytes": max(m["peak_memory_bytes"] for m in measurements),
         "sgemm_gflops": statistics.median(m["sgemm_gflops"] for m in measurements),
         "blas_core": first["blas_core"],
         "others_share": max(m["others_share"] for m in measurements),
-        "loss_first": first["loss_first"], "loss_last": first["loss_last"],
+        **{key: first[key] for key in ("loss_first", "loss_last") if key in first},
     }
 
 
-def check_same_work(data, everything):
+def check_same_work(data, everything, what):
     """A ratio of two different jobs says nothing."""
     sizes = set.intersection(*(set(m["sizes"]) for m in everything))
-    for key in ("threads", "steps", *sorted(sizes)):
+    for key in ("threads", f"{what}s", *sorted(sizes)):
         values = [m["sizes"][key] if key in sizes else m[key] for m in everything]
         if any(value != values[0] for value in values):
             sys.exit(f"error: the two sides ran different jobs on {data}: {key} is {values}")
@@ -80,24 +81,26 @@ def compare(folder, arguments):
         for side, program in (("ours", arguments.ours), ("theirs", arguments.theirs)):
             print(f"{data}, round {turn + 1} of {arguments.rounds}: {side}", file=sys.stderr, flush=True)
             sides[side].append(run(program, folder, arguments))
-    check_same_work(data, sides["ours"] + sides["theirs"])
-    ours, theirs = summary(sides["ours"]), summary(sides["theirs"])
-    return {"data": data, "variant": arguments.variant, "settings": arguments.assignments,
-            "threads": arguments.threads, "steps": arguments.steps, "rounds": arguments.rounds,
-            "sizes": sides["ours"][0]["sizes"], "ours": ours, "theirs": theirs,
-            "speed": theirs["seconds_per_step"] / ours["seconds_per_step"],
+    check_same_work(data, sides["ours"] + sides["theirs"], arguments.what)
+    ours, theirs = (summary(sides[side], arguments.what) for side in ("ours", "theirs"))
+    seconds = f"seconds_per_{arguments.what}"
+    return {"data": data, "variant": arguments.variant, "settings": arguments.assignments, "what": arguments.what,
+            "device": arguments.device, "threads": arguments.threads, f"{arguments.what}s": arguments.count,
+            "rounds": arguments.rounds, "sizes": sides["ours"][0]["sizes"], "ours": ours, "theirs": theirs,
+            "speed": theirs[seconds] / ours[seconds],
             "memory": ours["peak_memory_bytes"] / theirs["peak_memory_bytes"]}
 
 
 def show(result):
+    what = result["what"]
     sizes = ", ".join(f"{key} {value}" for key, value in result["sizes"].items())
-    print(f"\n{result['variant']} on {result['data']} ({sizes}), {result['threads']} threads, "
-          f"{result['rounds']} rounds of {result['steps']} steps")
-    print(f"{'':28} {'ms a step':>10} {'peak MiB':>9} {'sgemm GFLOP/s':>14}  core")
+    print(f"\n{result['variant']} on {result['data']} ({sizes}), {result['device']}, {result['threads']} threads, "
+          f"{result['rounds']} rounds of {result[what + 's']} {what}s")
+    print(f"{'':34} {'ms':>10} {'peak MiB':>9} {'sgemm GFLOP/s':>14}  core")
     for side in (result["ours"], result["theirs"]):
-        print(f"{side['implementation']:28} {side['seconds_per_step'] * 1e3:10.1f} "
+        print(f"{side['implementation']:34} {side['seconds_per_' + what] * 1e3:10.1f} "
               f"{side['peak_memory_bytes'] / 2**20:9.0f} {side['sgemm_gflops']:14.1f}  {side['blas_core']}")
-    print(f"a step is {result['speed']:.2f} times as fast, peak memory {result['memory']:.2f} of theirs")
+    print(f"{'an' if what == 'evaluation' else 'a'} {what} is {result['speed']:.2f} times as fast, peak memory {result['memory']:.2f} of theirs")
 
 
 def machine():
@@ -108,9 +111,10 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("--variant", "--ours", "--theirs"):
+    parser.add_argument("--what", choices=("step", "evaluation"), required=True)
+    for name in ("--variant", "--device", "--ours", "--theirs"):
         parser.add_argument(name, required=True)
-    for name in ("--threads", "--steps", "--warmup", "--rounds"):
+    for name in ("--threads", "--count", "--warmup", "--rounds"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--set", action="append", default=[], dest="assignments", metavar="KEY=VALUE")
     parser.add_argument("--json", metavar="FILE")

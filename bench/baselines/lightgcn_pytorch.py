@@ -43,7 +43,7 @@ def read_arguments():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments")
     parser.add_argument("--epochs", type=int, help="train and evaluate so many epochs")
     parser.add_argument("--evaluations", type=int, help="evaluate random representations so many times")
-    parser.add_argument("--width", type=int, default=128, help="of the random representations; SEA's are 128 wide")
+    parser.add_argument("--width", type=int, help="of random representations; without it SEA's, two embeddings")
     parser.add_argument("--warmup", type=int, default=1, help="evaluations before the timed ones")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -51,8 +51,8 @@ def read_arguments():
     arguments = parser.parse_args()
     if bool(arguments.epochs) == bool(arguments.evaluations):
         parser.error("name either --epochs or --evaluations")
-    if arguments.threads < 1 or arguments.width < 1 or arguments.warmup < 0 or any(
-            value is not None and value < 1 for value in (arguments.epochs, arguments.evaluations)):
+    if arguments.threads < 1 or arguments.warmup < 0 or any(
+            value is not None and value < 1 for value in (arguments.width, arguments.epochs, arguments.evaluations)):
         parser.error("--threads, --width, --epochs and --evaluations are at least 1, --warmup at least 0")
     return arguments
 
@@ -227,13 +227,14 @@ def time_epochs(arguments, settings, data, core):
 
 def time_evaluations(arguments, settings, data, core):
     random_rows = torch.Generator().manual_seed(settings["seed"])
-    users, items = (torch.randn(count, arguments.width, generator=random_rows).to(arguments.device)
+    width = arguments.width or 2 * settings["embedding_size"]
+    users, items = (torch.randn(count, width, generator=random_rows).to(arguments.device)
                     for count in (data.users, data.items))
     splits = [Evaluation(data, split, settings, arguments.device) for split in (data.valid, data.test)]
     seconds = [timed(arguments.device, lambda: [split.metrics(users, items) for split in splits])[0]
                for _ in range(arguments.warmup + arguments.evaluations)][arguments.warmup:]
     result = common(arguments, data, core, "MMRec's way")
-    result["sizes"].update(width=arguments.width, evaluated_users=sum(len(split.users) for split in splits))
+    result["sizes"].update(width=width, evaluated_users=sum(len(split.users) for split in splits))
     return {**result, "seconds_per_evaluation_median": statistics.median(seconds),
             "seconds_per_evaluation_mean": statistics.fmean(seconds), "evaluations": arguments.evaluations}
 

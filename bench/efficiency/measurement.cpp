@@ -6,14 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "models/registry.hpp"
+#include "support/device_memory.hpp"
 #include "training/device.hpp"
 #include "training/evaluation.hpp"
-#include "training/peak_memory.hpp"
 #include "training/trainer.hpp"
-
-#if defined(SEA_WITH_CUDA)
-#include "sea/cuda.hpp"
-#endif
 
 namespace sea::bench {
 
@@ -25,20 +21,13 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-template <class AnyModel>
-void begin_epoch(AnyModel& model, std::int64_t epoch) {
-  if constexpr (requires { model.begin_epoch; }) {
-    if (model.begin_epoch) model.begin_epoch(epoch);
-  }
-}
-
 /// Steps of a model, one after the other, with what it does at the start of an epoch.
 class Steps {
  public:
   Steps(Model& model, std::int64_t per_epoch) : model_(model), per_epoch_(per_epoch) {}
   void run(std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i, ++done_) {
-      if (done_ % per_epoch_ == 0) begin_epoch(model_, done_ / per_epoch_);
+      if (done_ % per_epoch_ == 0 && model_.begin_epoch) model_.begin_epoch(done_ / per_epoch_);
       model_.program.step();
     }
     model_.program.backend().synchronize();
@@ -48,21 +37,6 @@ class Steps {
   Model& model_;
   std::int64_t per_epoch_, done_ = 0;
 };
-
-void add_memory(nlohmann::ordered_json& result, Backend& backend) {
-#if defined(SEA_WITH_CUDA)
-  if (const auto* cuda = dynamic_cast<const CudaBackend*>(&backend); cuda != nullptr) {
-    const auto libraries = static_cast<std::int64_t>(cuda->library_bytes());
-    const std::int64_t memory = static_cast<std::int64_t>(cuda->peak_allocated_bytes()) + libraries;
-    result["memory_bytes"] = memory;
-    result["library_bytes"] = libraries;
-    result["context_bytes"] = context_bytes(memory);
-    return;
-  }
-#endif
-  static_cast<void>(backend);
-  result["memory_bytes"] = peak_memory_bytes();
-}
 
 }  // namespace
 
@@ -107,7 +81,10 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   result["scaled"] = measured < batches;
   result["seconds_per_epoch"] = seconds * static_cast<double>(batches) / static_cast<double>(measured);
   result["evaluation_seconds"] = evaluation_seconds;
-  add_memory(result, backend);
+  const DeviceMemory memory = peak_memory(backend);
+  result["memory_bytes"] = memory.bytes;
+  if (memory.library_bytes) result["library_bytes"] = *memory.library_bytes;
+  if (memory.context_bytes) result["context_bytes"] = *memory.context_bytes;
   return result;
 }
 
