@@ -31,10 +31,6 @@
 #include "training/device.hpp"
 #include "training/signals.hpp"
 
-#if defined(SEA_WITH_CUDA)
-#include "sea/cuda.hpp"
-#endif
-
 namespace sea::bench {
 
 namespace {
@@ -175,21 +171,12 @@ std::string today() {
   return text;
 }
 
-/// Where there is one, this process leaves it alone: its context would stand in the rows' memory.
-bool has_gpu() {
-#if defined(SEA_WITH_CUDA)
-  return CudaBackend::device_count() > 0;
-#else
-  return false;
-#endif
-}
-
 /// Everything that would end a run of an hour at its end is asked at its start.
 void check(Options& options) {
   options.datasets = chosen("--datasets", options.datasets, paper_datasets());
   const std::vector<std::string> known = known_models();
   options.models = options.models.empty() ? known : chosen("--models", options.models, known);
-  if (!has_gpu()) static_cast<void>(open_device(options.device, options.threads));
+  require_device(options.device);
   if (options.output) {
     const fs::path parent = options.output->parent_path();
     if (!parent.empty() && !fs::is_directory(parent))

@@ -36,6 +36,7 @@ SECONDS=0
 unavailable=77  # what a part returns that this machine refuses
 out_of_time=75
 missed_part=0 failed_part=0
+declare -A verdict_of
 parts=()
 
 # ---- the report: in bash alone, for a machine without python
@@ -95,6 +96,7 @@ record() {
   fi
   parts+=("$(printf '{"name": "%s", "status": "%s", "seconds": %d, "figures": {%s}, "log_tail": "%s"}' \
     "$1" "$2" "$3" "$(figures_as_json)" "$tail")")
+  verdict_of[$1]=$2
   case $2 in
     failed) failed_part=1 ;;
     passed) ;;
@@ -290,7 +292,7 @@ option_of() {
 operator_benchmarks() {
   [ -x "$bin/sea_bench" ] || refuse "there is no sea_bench" || return
   within "$1" "$bin/sea_bench" --backend cuda --benchmark_filter=/baby/ --benchmark_min_time=0.05 \
-    --benchmark_out_format=json --benchmark_out="$out/sea_bench.json"
+    --benchmark_out_format=json --benchmark_out="$scratch/sea_bench.json" && mv "$scratch/sea_bench.json" "$out"
 }
 
 efficiency_table() {
@@ -343,7 +345,6 @@ echo "gpu: $gpu; driver: ${driver:-none}; nvcc: ${cuda:-none}; commit: $commit" 
 part unpack 60 unpack
 if part configure 120 configure; then
   part build 420 build operator_tests_cuda golden_replay_cuda sea_command
-  part build_benchmarks 240 build_benchmarks
 fi
 if [ "$has_gpu" -eq 1 ]; then
   part operator_tests 150 operator_tests
@@ -360,6 +361,7 @@ if [ "$has_gpu" -eq 1 ]; then
   part train_baby_seaa 90 train "$data/baby" 3 solosim club
   part train_baby_seab 90 train "$data/baby" 3 solosim l2
   part memcheck 60 sanitize memcheck
+  part build_benchmarks 240 build_benchmarks
   part step_benchmark_seaa 60 step_benchmark club
   part step_benchmark_seab 60 step_benchmark l2
   part operator_benchmarks 90 operator_benchmarks
@@ -374,6 +376,12 @@ if [ "$has_gpu" -eq 0 ]; then
   echo "error: no GPU is here; only what needs none has run" | tee -a "$log" >&2
   exit 1
 fi
+for name in operator_tests golden golden_baselines; do
+  if [ "${verdict_of[$name]}" != passed ]; then
+    echo "error: $name: ${verdict_of[$name]}; without it nothing is shown; see $out/gpu_check.json" >&2
+    exit 1
+  fi
+done
 if [ "$failed_part" -ne 0 ]; then
   echo "error: a part failed; see $out/gpu_check.json" >&2
   exit 1

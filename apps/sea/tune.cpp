@@ -56,7 +56,7 @@ ConfigurationRequest request_of(const ConfigurationRequest& request, const Grid&
   return combined;
 }
 
-/// A key of the grid that is also set in another way would silently lose one of the two.
+/// A key of the grid that is also set on the command line would silently lose one of the two values.
 void check_set_once(const Grid& grid, const ConfigurationRequest& request) {
   const auto check = [&](const std::string& name, const std::string& source) {
     for (const Grid::Axis& axis : grid.axes()) {
@@ -65,6 +65,13 @@ void check_set_once(const Grid& grid, const ConfigurationRequest& request) {
   };
   for (const std::string& assignment : request.assignments)
     check(assignment.substr(0, assignment.find('=')), fmt::format("--set {}", assignment));
+  if (request.model) {
+    const ModelChoice choice = find_model(*request.model, "--model");
+    if (choice.preset != nullptr) {
+      for (const auto& [name, value] : choice.preset->values)
+        check(name, fmt::format("--model {}", choice.preset->name));
+    }
+  }
   if (request.seed) check("seed", fmt::format("--seed {}", *request.seed));
   if (request.epochs) check("epochs", fmt::format("--epochs {}", *request.epochs));
 }
@@ -286,8 +293,14 @@ void Scheduler::end(Job& job) {
                 : code > 128       ? fmt::format("the process was ended by signal {}", code - 128)
                                    : fmt::format("the process ended with exit code {}", code);
   } else {
-    row.result = read_result(folder_.path() / row.run);
-    if (!row.result || row.result->description.identity() != row.description.identity()) {
+    try {
+      row.result = read_result(folder_.path() / row.run);
+    } catch (const Error& error) {
+      row.error = error.what();
+    }
+    if (!row.error.empty()) {
+      row.result.reset();
+    } else if (!row.result || row.result->description.identity() != row.description.identity()) {
       row.result.reset();
       row.error = "the data changed while it was trained";
     }
@@ -357,7 +370,7 @@ void run_tune(const TuneOptions& options) {
   const bool goes_on = has_search(folder, options.resume);
   Search search = goes_on ? resumed_search(options, folder) : new_search(options);
   const std::string device = search.configuration().text("device");
-  if (device != "auto") open_device(device, 1);  // one that is not there is missed now, not in every run
+  require_device(device);  // one that is not there is missed now, not in every run
   const std::set<std::string> notices = check_data(options.data, search);
 
   for (SearchRow& row : search.rows) {

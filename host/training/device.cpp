@@ -49,24 +49,36 @@ int device_number(const std::string& name) {
 
 }  // namespace
 
+void require_device(const std::string& name) {
+  if (name == "cpu" || name == "auto") return;
+#if defined(SEA_WITH_CUDA)
+  const int devices = CudaBackend::device_count(), number = device_number(name);
+  if (devices == 0) throw Error(fmt::format("--device {}: no CUDA GPU is there; use --device cpu", name));
+  if (number < 0 || number >= devices) {
+    throw Error(
+        fmt::format("--device {}: there is no such GPU; there are {}, counted from 0", name, devices));
+  }
+#else
+  throw Error(fmt::format("--device {}: this build has no CUDA backend; use --device cpu", name));
+#endif
+}
+
 Device open_device(const std::string& name, std::int64_t threads,
                    [[maybe_unused]] const std::string& matmul_precision) {
+  require_device(name);
   if (name == "cpu") return open_cpu(threads);
 #if defined(SEA_WITH_CUDA)
-  const int devices = CudaBackend::device_count();
   if (name == "auto") {
     try {
-      if (devices > 0) return open_cuda(0, matmul_precision);
+      if (CudaBackend::device_count() > 0) return open_cuda(0, matmul_precision);
     } catch (const Error&) {
       // A GPU that cannot be used is as good as none to whoever asked for none.
     }
     return open_cpu(threads);
   }
-  if (devices == 0) throw Error(fmt::format("--device {}: no GPU is there; use --device cpu", name));
   return open_cuda(device_number(name), matmul_precision);
 #else
-  if (name == "auto") return open_cpu(threads);
-  throw Error(fmt::format("--device {}: this build has no CUDA backend; use --device cpu", name));
+  return open_cpu(threads);
 #endif
 }
 

@@ -14,6 +14,10 @@ struct Device {
   int threads = 0;   ///< of the processor; beside a GPU there is one
 };
 
+/// Throws what `open_device` would where there is no such device, and opens none: a process that has opened a
+/// GPU keeps some of its memory to its end.
+void require_device(const std::string& name);
+
 /// The device that `name` (auto, cpu, cuda, cuda:N) asks for, with `threads` threads, 0 for all, and on a GPU
 /// dense products in `matmul_precision` (float32, tf32x3, tf32). Throws Error where this build or machine has
 /// none such.

@@ -42,7 +42,7 @@ std::optional<RunResult> read_result(const std::filesystem::path& run) {
     result.device = json.at("device").get<std::string>();
     result.threads = json.at("threads").get<std::int64_t>();
     return result;
-  } catch (const Json::exception&) {
+  } catch (const std::exception&) {
     throw Error(fmt::format("{}: is damaged; it is not the result of a run", file.string()));
   }
 }

@@ -99,7 +99,6 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
     }
     EpochRecord record;
     record.epoch = state_.epochs;
-    if (model_.begin_epoch) model_.begin_epoch(record.epoch);
     if (!train_epoch(first_step, callbacks, record)) {
       save();
       return result(StoppedBy::request);
@@ -121,6 +120,7 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
 bool Trainer::train_epoch(std::int64_t first_step, const TrainingCallbacks& callbacks, EpochRecord& record) {
   const Clock::time_point start = Clock::now();
   Clock::time_point last_report = start;
+  if (model_.begin_epoch) model_.begin_epoch(record.epoch);
   for (std::int64_t step = first_step; step < steps_; ++step) {
     model_.program.step();
     // After the last step the evaluation belongs to the epoch: nothing is saved in between.
