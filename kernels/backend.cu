@@ -189,6 +189,8 @@ void CudaBackend::beside(const std::function<void()>& body) {
     body();
   } catch (...) {
     change_streams(false);
+    // What was asked for before the fault runs on: memory that it uses is given back after it.
+    context.must_join = cudaEventRecord(context.joined, context.second_stream) == cudaSuccess;
     throw;
   }
   change_streams(false);
@@ -221,7 +223,7 @@ class GraphRecording final : public Recording {
 }  // namespace
 
 std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& body) {
-  if (context_->stream == nullptr) return nullptr;
+  if (context_->stream == nullptr || context_->stream == cudaStreamLegacy) return nullptr;
   join();
   check(cudaStreamBeginCapture(context_->stream, cudaStreamCaptureModeThreadLocal), "record",
         "beginning a capture");

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sea/matrix.hpp"
+#include "sea/backend.hpp"
 
 namespace sea {
 
@@ -19,6 +19,20 @@ struct HostMatrix {
   MatrixView view() { return {values.data(), rows, columns}; }
   ConstMatrixView view() const { return {values.data(), rows, columns}; }
 };
+
+/// A copy of a matrix in device memory.
+inline HostMatrix to_host(Backend& backend, ConstMatrixView view) {
+  HostMatrix matrix(view.rows, view.columns);
+  const auto row_bytes = static_cast<std::size_t>(view.columns) * sizeof(float);
+  if (view.contiguous()) {  // a copy waits for the device: one, not one a row
+    backend.copy_to_host(matrix.values.data(), view.data, static_cast<std::size_t>(view.rows) * row_bytes);
+    return matrix;
+  }
+  for (std::int64_t row = 0; row < view.rows; ++row) {
+    backend.copy_to_host(matrix.view().row(row), view.row(row), row_bytes);
+  }
+  return matrix;
+}
 
 /// A sparse matrix or pattern in host memory that owns its numbers; `values` is empty for a pattern.
 struct HostCsr {

@@ -78,6 +78,12 @@ void Program::add(Node node) {
 
 void Program::on_fit(std::vector<Tensor> inputs, std::size_t workspace,
                      std::function<void(Workspace)> action) {
+  for (const Tensor& input : inputs) {
+    const Kind kind = records_[input.buffer].kind;
+    // The update may change them while the fit still runs beside it.
+    if (kind == Kind::parameter || kind == Kind::fused)
+      throw Error("program: a fit reads no trained array itself");
+  }
   fit_.push_back({std::move(inputs), workspace, std::move(action)});
 }
 

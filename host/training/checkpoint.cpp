@@ -30,15 +30,6 @@ constexpr Part parts[] = {{"parameters/", &ParameterView::value},
                           {"first_moments/", &ParameterView::first_moment},
                           {"second_moments/", &ParameterView::second_moment}};
 
-HostMatrix to_host(Backend& backend, ConstMatrixView view) {
-  HostMatrix matrix(view.rows, view.columns);
-  for (std::int64_t row = 0; row < view.rows; ++row) {
-    backend.copy_to_host(matrix.view().row(row), view.row(row),
-                         static_cast<std::size_t>(view.columns) * sizeof(float));
-  }
-  return matrix;
-}
-
 /// Arrays of device memory on their way to a file: pointers to them where the host can read them, else
 /// copies.
 class OutgoingArrays {

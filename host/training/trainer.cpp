@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/features.hpp"
 #include "sea/error.hpp"
 #include "training/peak_memory.hpp"
 
@@ -36,13 +37,10 @@ std::string text_of(const LossMeans& losses) {
   return text;
 }
 
-bool finite(ConstMatrixView matrix) {
-  for (std::int64_t i = 0; i < matrix.rows; ++i) {
-    for (std::int64_t j = 0; j < matrix.columns; ++j) {
-      if (!std::isfinite(matrix(i, j))) return false;
-    }
-  }
-  return true;
+bool finite(Backend& backend, ConstMatrixView matrix) {
+  if (backend.host_readable()) return !find_not_finite(matrix);
+  const HostMatrix copy = to_host(backend, matrix);
+  return !find_not_finite(copy.view());
 }
 
 }  // namespace
@@ -160,7 +158,7 @@ void Trainer::evaluate(EpochRecord& record) {
   program.represent();
   const MatrixView users = program.value(model_.users), items = program.value(model_.items);
   program.backend().synchronize();
-  if (program.backend().host_readable() && !(finite(users) && finite(items))) {
+  if (!(finite(program.backend(), users) && finite(program.backend(), items))) {
     throw Error(
         fmt::format("epoch {}: the training diverged: a representation is not finite; lower learning_rate",
                     record.epoch));

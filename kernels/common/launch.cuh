@@ -109,6 +109,7 @@ void launch(cudaStream_t stream, const char* operator_name, const Grid& grid, vo
     status = detail::start<Parameters...>(stream, operator_name, grid, kernel, arguments...);
   }
   if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // told here, and no error of a later call
   const std::string shapes = (std::string() + ... + detail::describe_argument(arguments));
   throw Error(std::string(operator_name) + ": a kernel was not started: " + cudaGetErrorString(status) +
               " (" + detail::describe_grid(grid) + "; arguments" + shapes + ')');

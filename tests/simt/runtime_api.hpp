@@ -62,6 +62,8 @@ struct cudaDeviceProp {
   char name[256];
 };
 
+/// Another name of the default stream.
+inline const cudaStream_t cudaStreamLegacy = reinterpret_cast<cudaStream_t>(1);
 inline constexpr unsigned cudaStreamNonBlocking = 1;
 inline constexpr unsigned cudaEventDisableTiming = 2;
 
