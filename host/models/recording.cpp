@@ -45,7 +45,7 @@ void finish_model(Model& model, const Configuration& configuration, Tensor users
   model.program.mark_output(users);
   model.program.mark_output(items);
   AdamSettings adam;
-  adam.learning_rate = static_cast<float>(configuration.number("learning_rate"));
+  adam.learning_rate = configuration.number("learning_rate");
   model.program.finish(adam, model.sampling.pairs(),
                        static_cast<std::int64_t>(model.batch.triples.users.size()));
 }

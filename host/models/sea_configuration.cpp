@@ -13,7 +13,7 @@ SeaSettings settings_of(const Configuration& configuration, const Dataset& datas
   settings.embedding_size = configuration.integer("embedding_size");
   // A batch holds no more than the epoch: memory is not taken for what never comes.
   settings.train_batch_size = std::min(configuration.integer("train_batch_size"), dataset.train.nonzeros());
-  settings.learning_rate = static_cast<float>(configuration.number("learning_rate"));
+  settings.learning_rate = configuration.number("learning_rate");
   settings.seed = static_cast<std::uint64_t>(configuration.integer("seed"));
   settings.knn_k = configuration.integer("knn_k");
   settings.mm_image_weight = static_cast<float>(configuration.number("mm_image_weight"));

@@ -82,7 +82,7 @@ ModuleSettings module_settings(const Configuration& configuration) {
   settings.head_out = configuration.integer("head_out");
   settings.club_hidden = configuration.integer("club_hidden");
   settings.club_steps = configuration.integer("club_steps");
-  settings.club_learning_rate = static_cast<float>(configuration.number("club_learning_rate"));
+  settings.club_learning_rate = configuration.number("club_learning_rate");
   return settings;
 }
 

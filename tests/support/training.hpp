@@ -25,6 +25,14 @@ struct TrainingFixture {
   }
 };
 
+/// A model as `sea train` builds it.
+inline std::unique_ptr<Model> build_model(Backend& backend, const std::filesystem::path& data,
+                                          const ConfigurationRequest& request) {
+  const Configuration configuration = resolve_configuration(request);
+  Dataset dataset = load_dataset(data, configuration.model().files(configuration));
+  return configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
+}
+
 struct Crash {};
 
 struct Interruption {
