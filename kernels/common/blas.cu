@@ -17,7 +17,7 @@ constexpr std::int64_t split_depth = 1 << 16;  ///< of one panel
 
 void check_blas(cublasStatus_t status, const char* operator_name) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(std::string(operator_name) + ": cuBLAS failed: " + cublasGetStatusString(status));
+  throw Error(std::string(operator_name) + ": cuBLAS failed: " + cublas().status_string(status));
 }
 
 int library_int(const char* operator_name, std::int64_t value) {
@@ -68,11 +68,11 @@ std::int64_t rows_that_fit(std::int64_t floats, std::int64_t depth) {
 void Blas::open(cudaStream_t stream, cudaMemPool_t pool, const CudaSettings& settings) {
   stream_ = stream;
   settings_ = settings;
-  check_blas(cublasCreate(&handle_), "CudaBackend");
-  check_blas(cublasSetStream(handle_, stream), "CudaBackend");
+  check_blas(cublas().create(&handle_), "CudaBackend");
+  check_blas(cublas().set_stream(handle_, stream), "CudaBackend");
   check(cudaMallocFromPoolAsync(&library_workspace_, library_workspace_bytes, pool, stream), "CudaBackend",
         "allocating cuBLAS's workspace");
-  check_blas(cublasSetWorkspace(handle_, library_workspace_, library_workspace_bytes), "CudaBackend");
+  check_blas(cublas().set_workspace(handle_, library_workspace_, library_workspace_bytes), "CudaBackend");
   if (settings.matmul_precision != MatmulPrecision::tf32x3) return;
   void* memory = nullptr;
   check(cudaMallocFromPoolAsync(&memory, split_floats * sizeof(float), pool, stream), "CudaBackend",
@@ -81,7 +81,7 @@ void Blas::open(cudaStream_t stream, cudaMemPool_t pool, const CudaSettings& set
 }
 
 void Blas::close() noexcept {
-  if (handle_ != nullptr) static_cast<void>(cublasDestroy(handle_));
+  if (handle_ != nullptr) static_cast<void>(cublas().destroy(handle_));
   if (library_workspace_ != nullptr) static_cast<void>(cudaFreeAsync(library_workspace_, stream_));
   if (split_workspace_ != nullptr) static_cast<void>(cudaFreeAsync(split_workspace_, stream_));
 }
@@ -130,12 +130,12 @@ void Blas::product(const char* operator_name, Transpose transpose_a, Transpose t
     return library_int(operator_name, std::max<std::int64_t>({x.leading_dimension, x.columns, 1}));
   };
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
-  check_blas(
-      cublasGemmEx(handle_, operation(transpose_b), operation(transpose_a),
-                   library_int(operator_name, c.columns), library_int(operator_name, c.rows),
-                   library_int(operator_name, k), &alpha, b.data, CUDA_R_32F, leading(b), a.data, CUDA_R_32F,
-                   leading(a), &beta, c.data, CUDA_R_32F, leading(c), compute, CUBLAS_GEMM_DEFAULT),
-      operator_name);
+  check_blas(cublas().gemm_ex(handle_, operation(transpose_b), operation(transpose_a),
+                              library_int(operator_name, c.columns), library_int(operator_name, c.rows),
+                              library_int(operator_name, k), &alpha, b.data, CUDA_R_32F, leading(b), a.data,
+                              CUDA_R_32F, leading(a), &beta, c.data, CUDA_R_32F, leading(c), compute,
+                              CUBLAS_GEMM_DEFAULT),
+             operator_name);
 }
 
 // With A = A' + A'' and B = B' + B'', the small parts below 2^-11 of the big ones: A B = A'' B' + A' B'' + A'

@@ -3,14 +3,8 @@
 #include <cstddef>
 
 #include "common/check.cuh"
-#include "common/cuda.cuh"
+#include "common/cublas.cuh"
 #include "sea/cuda.hpp"
-
-#if defined(SEA_SIMT)
-#include "simt/cublas.hpp"
-#else
-#include <cublas_v2.h>
-#endif
 
 namespace sea::cuda {
 
