@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -93,7 +94,10 @@ std::vector<std::string> bits_of(const fs::path& folder) {
 struct Whole {
   Setting setting;
   fs::path folder = setting.folder / "whole";
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   CommandResult result = sea::test::run_command(setting.tune(folder, {"--threads", "1"}));
+  /// How long a search takes on this machine.
+  std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
 };
 
 const Whole& whole() {
@@ -298,7 +302,7 @@ TEST_CASE("sea tune: killed and stopped at any moment; resumed equals never stop
     const int signal = round % 3 == 0 ? SIGKILL : round % 3 == 1 ? SIGTERM : SIGINT;
     if (round < 8) {
       process.wait_until([&] { return fs::exists(output / "tune.json"); });
-      std::this_thread::sleep_for(std::chrono::milliseconds(60 + 90 * round));
+      std::this_thread::sleep_for(w.time * (0.08 + 0.04 * round));
       process.signal(signal);
     }
     const CommandResult result = process.wait();
@@ -406,6 +410,7 @@ TEST_CASE("sea tune: what cannot be searched is one line, and nothing is left be
       {{"--grid", "model=sea"}, {"--model"}},
       {{"--grid", "alpha=1,2", "--set", "alpha=3"}, {"--set alpha=3", "grid"}},
       {{"--grid", "seed=1,2", "--seed", "3"}, {"--seed 3", "grid"}},
+      {{"--grid", "distance=club,l2", "--model", "SEAb"}, {"--model SEAb", "distance", "grid"}},
       {{"--grid", "alpha=1,2", "--seed", "3,4"}, {"--seed 3,4", "--grid seed=3,4"}},
       {{"--grid", "alpha=1,2", "--jobs", "0"}, {"--jobs 0", "1 to 1024"}},
       {{"--grid", "alpha=1,2", "--jobs", "two"}, {"--jobs two"}},
