@@ -81,8 +81,9 @@ Json outcome_of(const fs::path& folder) {
 
 /// The bits of every run.
 std::vector<std::string> bits_of(const fs::path& folder) {
+  const Json json = json_of(folder / "tune.json");
   std::vector<std::string> bits;
-  for (const Json& row : json_of(folder / "tune.json")["rows"]) {
+  for (const Json& row : json.at("rows")) {
     const fs::path run = folder / row["run"].get<std::string>();
     for (const char* name : {"checkpoint.safetensors", "best.safetensors"})
       bits.push_back(read_file(run / name));
