@@ -34,9 +34,8 @@ Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& fi
        {std::pair("visual", &files.vision_feature_file), std::pair("textual", &files.text_feature_file)}) {
     if (!name->has_value()) continue;
     data.features.push_back(load_features(data.folder, modality, **name, data.items));
-    const std::filesystem::path& file = data.features.back().file;
-    parts += fmt::format(" {} {:016x}", modality, hash_file(file));
-    const std::string descr = read_npy_header(file).descr;
+    parts += fmt::format(" {} {}", modality, data.features.back().fingerprint);
+    const std::string descr = read_npy_header(data.features.back().file).descr;
     if (descr != "<f4")
       data.notices.push_back(fmt::format("{}: {} values were converted to float32", **name,
                                          descr == "<f2" ? "float16" : "float64"));

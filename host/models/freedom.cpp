@@ -28,7 +28,7 @@ std::vector<Modality> record_modalities(Model& model, Dataset& dataset, const Co
     const std::int64_t width = features.values.columns;
     {
       const Buffer<float> raw = to_device(backend, features.values.values);
-      graphs.push_back(modality_graph(backend, features.file, raw.matrix(dataset.items, width),
+      graphs.push_back(modality_graph(backend, features, raw.matrix(dataset.items, width),
                                       configuration.integer("knn_k"), progress));
     }
     const std::string name = features.modality == "visual" ? "image" : "text";

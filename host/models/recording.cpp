@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "data/graph.hpp"
+#include "data/neighbour_cache.hpp"
 #include "data/neighbours.hpp"
 
 namespace sea {
@@ -13,10 +14,25 @@ DeviceCsr to_device(Backend& backend, const HostCsr& csr) {
   return {backend, csr.rows, csr.columns, csr.row_offsets, csr.column_indices, csr.values};
 }
 
-HostCsr modality_graph(Backend& backend, const std::filesystem::path& file, ConstMatrixView features,
+HostCsr modality_graph(Backend& backend, const ItemFeatures& modality, ConstMatrixView features,
                        std::int64_t knn_k, const Progress& progress) {
-  progress(fmt::format("neighbours of {}", file.filename().string()));
-  return neighbour_graph(nearest_neighbours(backend, features, knn_k), features.rows, knn_k);
+  const std::string stage = fmt::format("neighbours of {}", modality.file.filename().string());
+  const NeighbourLists lists{modality.fingerprint, features.rows, features.columns, knn_k};
+  // What takes no tenth of a second is not worth a file.
+  const bool costly =
+      static_cast<double>(features.rows) * static_cast<double>(features.rows) * features.columns >= 1e10;
+  const std::optional<std::filesystem::path> cache =
+      costly && !modality.fingerprint.empty() ? cache_folder() : std::nullopt;
+  if (cache) {
+    if (const auto ids = read_neighbours(*cache, lists)) {
+      progress(stage + ", kept from an earlier run");
+      return neighbour_graph(*ids, features.rows, knn_k);
+    }
+  }
+  progress(stage);
+  const std::vector<std::int32_t> ids = nearest_neighbours(backend, features, knn_k);
+  if (cache) keep_neighbours(*cache, lists, ids);
+  return neighbour_graph(ids, features.rows, knn_k);
 }
 
 HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -15,8 +14,9 @@ namespace sea {
 
 DeviceCsr to_device(Backend& backend, const HostCsr& csr);
 
-/// The neighbour graph of one modality, whose features (items x width) are in device memory.
-HostCsr modality_graph(Backend& backend, const std::filesystem::path& file, ConstMatrixView features,
+/// The neighbour graph of `modality`, whose features (items x width) are in device memory as well. Lists that
+/// take a while to find are kept for later runs, see neighbour_cache.hpp.
+HostCsr modality_graph(Backend& backend, const ItemFeatures& modality, ConstMatrixView features,
                        std::int64_t knn_k, const Progress& progress);
 /// The item graph of one or two modalities, visual first.
 HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight);

@@ -21,9 +21,8 @@ HostCsr upload_features(Model& model, Dataset& dataset, const SeaSettings& setti
     const std::int64_t width = modality.values.columns;
     model.features.push_back(to_device(backend, modality.values.values));
     modality.values = {};
-    graphs.push_back(modality_graph(backend, modality.file,
-                                    model.features.back().matrix(dataset.items, width), settings.knn_k,
-                                    progress));
+    graphs.push_back(modality_graph(backend, modality, model.features.back().matrix(dataset.items, width),
+                                    settings.knn_k, progress));
   }
   return item_graph(graphs, settings.mm_image_weight);
 }

@@ -37,6 +37,7 @@ std::optional<std::filesystem::path> shared_folder() {
 }  // namespace sea::test
 
 int main(int argc, char** argv) {
+  setenv("SEA_CACHE", "", 1);  // no test depends on what an earlier one left, nor leaves anything
   int result = 0;
   if (sea::test::backend_under_test() == nullptr) {
     sea::test::skip("no GPU");
