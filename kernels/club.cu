@@ -23,6 +23,15 @@ constexpr int block_threads = 256;
 constexpr int warps = block_threads / 32;
 constexpr int rows_per_block = 4 * warps;
 
+/// Floats that the activations of a block's warps take, and whether they lie in shared memory: every device
+/// has 48 KB.
+constexpr std::int64_t activations_of_block(std::int64_t width, std::int64_t hidden) {
+  return warps * cuda::QRow::size(width, hidden);
+}
+constexpr bool fit_in_shared_memory(std::int64_t width, std::int64_t hidden) {
+  return activations_of_block(width, hidden) <= 11 * 1024;
+}
+
 /// Matrices of one shape and what belongs to them. Row i of `d_others` is the gradient that row i of the
 /// unique matrix gets as another row's pair.
 struct Rows {
@@ -149,12 +158,15 @@ __global__ void __launch_bounds__(block_threads, 2)
   store_block_sum(sum, differences);
 }
 
-/// Any width, any number of hidden units: a row's activations lie in shared memory.
+/// Any width, any number of hidden units: a row's activations lie in shared memory, or in `activations`, a
+/// place for each warp of the grid, where that is not null.
 __global__ void __launch_bounds__(block_threads, 2)
-    club_rows_kernel(Rows rows, cuda::QNetwork q, double* differences) {
+    club_rows_kernel(Rows rows, cuda::QNetwork q, double* differences, float* activations) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  float* scratch = reinterpret_cast<float*>(&cuda::shared_memory<Shared>() + 1);
-  const cuda::QRow at(scratch + warp * cuda::QRow::size(q.width, q.hidden), q);
+  float* of_block = activations == nullptr
+                        ? reinterpret_cast<float*>(&cuda::shared_memory<Shared>() + 1)
+                        : activations + blockIdx.x * activations_of_block(q.width, q.hidden);
+  const cuda::QRow at(of_block + warp * cuda::QRow::size(q.width, q.hidden), q);
   const double sum = sum_over_rows(rows.generic.rows, [&](std::int64_t i) {
     const std::int64_t pair = rows.permutation[i];
     cuda::q_forward(q, rows.generic.row(i), at);
@@ -224,18 +236,28 @@ void CudaBackend::club(ConstMatrixView generic, ConstMatrixView unique, ConstInd
                  differences);
   } else {
     cuda::Grid with_rows = grid;
-    with_rows.shared_bytes +=
-        static_cast<std::size_t>(warps * cuda::QRow::size(width, q.hidden)) * sizeof(float);
+    const std::int64_t activations = activations_of_block(width, q.hidden);
+    float* in_workspace = nullptr;
+    if (fit_in_shared_memory(width, q.hidden)) {
+      with_rows.shared_bytes += static_cast<std::size_t>(activations) * sizeof(float);
+    } else {
+      in_workspace = scratch.take<float>(blocks * activations);
+    }
     const cuda::QNetwork network{static_cast<int>(width), static_cast<int>(q.hidden), q.parameters.data()};
-    cuda::launch(context_->stream, name, with_rows, &club_rows_kernel, rows, network, differences);
+    cuda::launch(context_->stream, name, with_rows, &club_rows_kernel, rows, network, differences,
+                 in_workspace);
   }
   cuda::launch(context_->stream, name, grid, &club_finish_kernel, differences, blocks, d_others, loss,
                d_generic, d_unique);
 }
 
-std::size_t CudaBackend::club_workspace(std::int64_t n, std::int64_t width, std::int64_t) const {
-  return cuda::scratch_bytes<float>(n * width) +
-         cuda::scratch_bytes<double>(cuda::blocks_of(n, rows_per_block));
+std::size_t CudaBackend::club_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const {
+  const std::int64_t blocks = cuda::blocks_of(n, rows_per_block);
+  const std::size_t activations =
+      fit_in_shared_memory(width, hidden)
+          ? 0
+          : cuda::scratch_bytes<float>(blocks * activations_of_block(width, hidden));
+  return cuda::scratch_bytes<float>(n * width) + cuda::scratch_bytes<double>(blocks) + activations;
 }
 
 }  // namespace sea

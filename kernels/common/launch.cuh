@@ -28,6 +28,10 @@ inline unsigned grid_size(std::int64_t count) {
 
 namespace detail {
 
+/// Lets `kernel` be started with `bytes` of shared memory on the current device. What was allowed once stays
+/// so: backends on other threads may be about to start the same kernel with more.
+cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes);
+
 /// Shapes and numbers among a kernel's arguments, for the message of an error; pointers say nothing.
 template <class T>
 std::string describe_argument(const T& argument) {
@@ -102,8 +106,7 @@ void launch(cudaStream_t stream, const char* operator_name, const Grid& grid, vo
   constexpr std::size_t without_asking = 48 * 1024;
   cudaError_t status = cudaSuccess;
   if (grid.shared_bytes > without_asking) {
-    status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  static_cast<int>(grid.shared_bytes));
+    status = detail::allow_shared_memory(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
   }
   if (status == cudaSuccess) {
     status = detail::start<Parameters...>(stream, operator_name, grid, kernel, arguments...);

@@ -69,6 +69,7 @@ inline constexpr unsigned cudaEventDisableTiming = 2;
 
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaRuntimeGetVersion(int* version);
@@ -123,10 +124,8 @@ std::uint64_t take_download_digest();
 
 }  // namespace sea::simt
 
-template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int value) {
-  return sea::simt::set_dynamic_shared_limit(reinterpret_cast<const void*>(kernel),
-                                             static_cast<std::size_t>(value));
+inline cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  return sea::simt::set_dynamic_shared_limit(kernel, static_cast<std::size_t>(value));
 }
 
 template <class Kernel>
