@@ -157,14 +157,41 @@ void time_evaluations(const Options& options, const Dataset& dataset, const Conf
   result["sizes"]["evaluated_users"] = users;
 }
 
+/// How long it takes until the first step can begin: reading the data, and each stage that a model announces
+/// while it is built, up to the next one; the last one's share holds the rest of the building.
+class Preparation {
+ public:
+  void begin(const std::string& stage) {
+    end();
+    stage_ = stage;
+  }
+  nlohmann::ordered_json finish() {
+    end();
+    stage_.clear();
+    return {{"total", since(start_)}, {"stages", stages_}};
+  }
+
+ private:
+  void end() {
+    if (!stage_.empty()) stages_[stage_] = since(stage_start_);
+    stage_start_ = Clock::now();
+  }
+  Clock::time_point start_ = Clock::now(), stage_start_ = start_;
+  std::string stage_;
+  nlohmann::ordered_json stages_ = nlohmann::ordered_json::object();
+};
+
 void run(const Options& options) {
+  Preparation preparation;
   ConfigurationRequest request;
   request.model = options.model;
   request.assignments = options.assignments;
   const Configuration configuration = resolve_configuration(request);
   const Device device = open_device(options.device, options.threads, configuration.text("matmul_precision"));
   Backend& backend = *device.backend;
+  preparation.begin("reading");
   Dataset dataset = load_dataset(options.data, configuration.model().files(configuration));
+  preparation.begin("building");
   nlohmann::ordered_json result, sizes;
   result["implementation"] = "sea " SEA_VERSION;
   result["device"] = device.name;
@@ -175,8 +202,9 @@ void run(const Options& options) {
   sizes["embedding_size"] = configuration.integer("embedding_size");
   sizes["train_batch_size"] = configuration.integer("train_batch_size");
   result["sizes"] = sizes;
-  const std::unique_ptr<Model> model =
-      configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
+  const std::unique_ptr<Model> model = configuration.model().build(
+      backend, dataset, configuration, [&](const std::string& stage) { preparation.begin(stage); });
+  result["preparation_seconds"] = preparation.finish();
   Profile profile;
   if (options.profile) profile.attach(model->program);
   if (options.evaluations > 0) {

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""How time and memory grow with the data: synthetic data sets of growing size, a fresh process for each, and the slope
+of a straight line through the logarithms, 1 for linear growth, 2 for quadratic.
+
+  growth.py [--bin DIR] [--threads N] [--steps N] [--device cpu|cuda] [--only edges,users,items] [--json FILE]
+
+A time of a step is the median of --steps (5); build/bin must hold sea and step_bench. Each series grows one number over
+a decade and leaves the others alone; features are narrow, so that the item layer does not hide what grows. The cache of
+neighbour lists is off. It fails where a slope is above its bound.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+SERIES = {
+    # What grows, its values, the rest of the sizes, and what is fitted: (name, largest slope).
+    "edges": {
+        "values": (200_000, 400_000, 800_000, 1_400_000, 2_000_000),
+        "sizes": {"users": 40_000, "items": 4_000},
+        "fits": (("step", 1.15), ("propagation", 1.15), ("peak memory", 1.15)),
+    },
+    "users": {
+        "values": (20_000, 40_000, 80_000, 140_000, 200_000),
+        "sizes": {"items": 4_000, "interactions": 1_000_000},
+        "fits": (("step", 1.15), ("evaluation", 1.15), ("peak memory", 1.15)),
+    },
+    "items": {
+        "values": (4_000, 8_000, 16_000, 28_000, 40_000),
+        "sizes": {"users": 20_000, "interactions": 400_000},
+        "fits": (("alignment", 2.1), ("neighbours", 2.1), ("peak memory", 1.15)),
+    },
+}
+SYNTH_NAMES = {"edges": "interactions"}
+VISUAL_WIDTH, TEXTUAL_WIDTH = 256, 64
+
+
+def call(command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "SEA_CACHE": ""})
+    if done.returncode != 0:
+        sys.exit(f"{done.stdout[-2000:]}\nerror: {' '.join(command)} failed")
+
+
+def measured(data, scratch, arguments, *more):
+    path = os.path.join(scratch, "measured.json")
+    call([os.path.join(arguments.bin, "step_bench"), data, "--warmup", "1", "--threads", str(arguments.threads),
+          "--device", arguments.device, "--json", path, *more])
+    with open(path) as file:
+        return json.load(file)
+
+
+def point(series, value, arguments, scratch):
+    """Every figure of one size."""
+    sizes = {**SERIES[series]["sizes"], SYNTH_NAMES.get(series, series): value}
+    data = os.path.join(scratch, "data")
+    call([os.path.join(arguments.bin, "sea"), "synth", data, "--visual-dim", str(VISUAL_WIDTH), "--textual-dim",
+          str(TEXTUAL_WIDTH), "--seed", "1", *(word for name in sizes for word in (f"--{name}", str(sizes[name])))])
+    steps = measured(data, scratch, arguments, "--steps", str(arguments.steps))
+    parts = measured(data, scratch, arguments, "--steps", str(arguments.steps), "--profile")["profile"]
+    figures = {
+        "step": steps["seconds_per_step_median"],
+        "peak memory": steps["peak_memory_bytes"],
+        "neighbours": steps["preparation_seconds"]["stages"]["neighbours of image_feat.npy"],
+        "propagation": sum(seconds for part, seconds in parts.items() if "propagate" in part),
+        "alignment": sum(seconds for part, seconds in parts.items() if "align" in part),
+    }
+    if any(name == "evaluation" for name, _ in SERIES[series]["fits"]):
+        evaluations = measured(data, scratch, arguments, "--evaluations", str(arguments.steps))
+        figures["evaluation"] = evaluations["seconds_per_evaluation_median"]
+    for name in os.listdir(data):
+        os.remove(os.path.join(data, name))
+    os.rmdir(data)
+    # What the data set really has: users without enough history and repeated pairs do not occur in it.
+    return {"value": steps["sizes"]["train_interactions"] if series == "edges" else steps["sizes"][series], **figures}
+
+
+def slope(xs, ys):
+    """Of the least-squares line through (log x, log y)."""
+    xs, ys = [math.log(x) for x in xs], [math.log(y) for y in ys]
+    x_mean, y_mean = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys)) / sum((x - x_mean) ** 2 for x in xs)
+
+
+def text(name, figure):
+    return f"{figure / 2**20:.0f} MiB" if name == "peak memory" else f"{figure * 1e3:.1f} ms"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=os.path.join(os.path.dirname(__file__), "..", "build", "bin"))
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", default=",".join(SERIES))
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.only.split(",") if name not in SERIES]
+    if unknown:
+        parser.error(f"--only takes some of {', '.join(SERIES)}, not {unknown[0]}")
+
+    result, too_steep = {"threads": arguments.threads, "device": arguments.device, "series": {}}, []
+    for series in arguments.only.split(","):
+        fits = SERIES[series]["fits"]
+        print(f"\n{series:>12}" + "".join(f"{name:>16}" for name, _ in fits), flush=True)
+        points = []
+        for value in SERIES[series]["values"]:
+            with tempfile.TemporaryDirectory() as scratch:
+                points.append(point(series, value, arguments, scratch))
+            print(f"{points[-1]['value']:>12,}" + "".join(f"{text(n, points[-1][n]):>16}" for n, _ in fits), flush=True)
+        slopes = {name: slope([p["value"] for p in points], [p[name] for p in points]) for name, _ in fits}
+        print(f"{'slope':>12}" + "".join(f"{slopes[name]:>16.2f}" for name, _ in fits))
+        too_steep += [f"{name} in {series} ({slopes[name]:.2f}, at most {bound})"
+                      for name, bound in fits if slopes[name] > bound]
+        result["series"][series] = {"points": points, "slopes": slopes, "bounds": dict(fits)}
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(result, file, indent=1)
+            file.write("\n")
+    if too_steep:
+        sys.exit(f"error: steeper than allowed: {', '.join(too_steep)}")
+
+
+if __name__ == "__main__":
+    main()
