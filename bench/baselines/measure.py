@@ -23,7 +23,7 @@ def prepare_process(threads):
         python = DEBIAN_PYTHON
     wanted = {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     core = fitting_core()
-    if core and "OPENBLAS_CORETYPE" not in os.environ:
+    if core:  # also where the environment names another one: it may be a slower one, set for whatever machine
         wanted["OPENBLAS_CORETYPE"] = core
     if python != sys.executable or any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(python, [python, *sys.argv], {**os.environ, **wanted})

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <limits>
@@ -15,10 +16,11 @@ namespace sea::cpu {
 class Candidates {
  public:
   static constexpr std::int64_t chunk = 16;
+  static constexpr std::int64_t run = 8 * chunk;  ///< scores between two looks at how many there are
   static constexpr float no_score = -std::numeric_limits<float>::infinity();
 
-  /// Values of each array for `wanted` candidates: room for as many again before a cut, and for whole chunks.
-  static constexpr std::int64_t capacity(std::int64_t wanted) { return 2 * wanted + 3 * chunk; }
+  /// Values of each array for `wanted` candidates: room for as many again and a run, and for whole chunks.
+  static constexpr std::int64_t capacity(std::int64_t wanted) { return 2 * wanted + run + 2 * chunk; }
 
   /// `scores` and `ids` have room for `capacity(wanted)` values each.
   Candidates(float* scores, std::int32_t* ids, std::int64_t wanted)
@@ -33,9 +35,18 @@ class Candidates {
   /// next multiple of `chunk` may be overwritten.
   void add(float* scores, std::int64_t count, std::int32_t first_id) {
     while (count % chunk != 0) scores[count++] = no_score;
-    for (std::int64_t j = 0; j < count; j += chunk) {
-      const bool added = add_chunk(scores + j, first_id + static_cast<std::int32_t>(j));
-      if (added && count_ > 2 * wanted_ + chunk) cut(wanted_ / 4);
+    for (std::int64_t first = 0; first < count; first += run) {
+      const std::int64_t end = std::min(first + run, count), before = count_;
+      Taken taken{scores_, ids_, count_, threshold_};
+      for (std::int64_t j = first; j < end; j += chunk) {
+        if (many_ || taken.any_above(scores + j)) {
+          taken.take_above(scores + j, first_id + static_cast<std::int32_t>(j));
+        }
+      }
+      count_ = taken.count;
+      // The next run has about as many. Where a branch would be guessed wrong, taking nothing costs less.
+      many_ = count_ - before >= 2;
+      if (count_ > 2 * wanted_) cut(wanted_ / 4);
     }
   }
 
@@ -54,33 +65,79 @@ class Candidates {
     return std::bit_cast<float>(ordered ^ (ordered >> 31 & 0x7FFFFFFF));
   }
 
-  /// True where a score of the chunk was above the threshold.
-  bool add_chunk(const float* scores, std::int32_t first_id) {
+  /// What a loop takes, on the loop's own stack: a member would be read again after every store.
+  struct Taken {
+    float* to_scores;
+    std::int32_t* to_ids;
+    std::int64_t count;
+    float threshold;
+
+    bool any_above(const float* scores) const {
 #if defined(__AVX512F__)
-    const __m512 score = _mm512_loadu_ps(scores);
-    const __mmask16 above = _mm512_cmp_ps_mask(score, _mm512_set1_ps(threshold_), _CMP_GT_OQ);
-    if (above == 0) return false;
-    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i id = _mm512_add_epi32(lane, _mm512_set1_epi32(first_id));
-    _mm512_mask_compressstoreu_ps(scores_ + count_, above, score);
-    _mm512_mask_compressstoreu_epi32(ids_ + count_, above, id);
-    count_ += std::popcount(static_cast<unsigned>(above));
-    return true;
+      return _mm512_cmp_ps_mask(_mm512_loadu_ps(scores), _mm512_set1_ps(threshold), _CMP_GT_OQ) != 0;
 #else
-    int above = 0;
-    for (int j = 0; j < chunk; ++j) above |= static_cast<int>(scores[j] > threshold_);
-    if (above == 0) return false;
-    for (int j = 0; j < chunk; ++j) {
-      scores_[count_] = scores[j];
-      ids_[count_] = first_id + j;
-      count_ += static_cast<int>(scores[j] > threshold_);
-    }
-    return true;
+      int above = 0;
+      for (int j = 0; j < chunk; ++j) above |= static_cast<int>(scores[j] > threshold);
+      return above != 0;
 #endif
+    }
+
+    void take(float score, std::int32_t id, bool wanted) {
+      to_scores[count] = score;
+      to_ids[count] = id;
+      count += static_cast<std::int64_t>(wanted);
+    }
+
+    /// Those of a chunk's scores that are above the threshold.
+    void take_above(const float* scores, std::int32_t first_id) {
+#if defined(__AVX512F__)
+      const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+      take_above(_mm512_loadu_ps(scores), _mm512_add_epi32(lane, _mm512_set1_epi32(first_id)));
+#else
+      for (int j = 0; j < chunk; ++j) take(scores[j], first_id + j, scores[j] > threshold);
+#endif
+    }
+
+#if defined(__AVX512F__)
+    void take_above(__m512 score, __m512i id) {
+      const __mmask16 above = _mm512_cmp_ps_mask(score, _mm512_set1_ps(threshold), _CMP_GT_OQ);
+      // Stored whole: compressing into memory is slow on some processors.
+      _mm512_storeu_ps(to_scores + count, _mm512_maskz_compress_ps(above, score));
+      _mm512_storeu_epi32(to_ids + count, _mm512_maskz_compress_epi32(above, id));
+      count += std::popcount(static_cast<unsigned>(above));
+    }
+#endif
+  };
+
+  /// Leaves those that are above the threshold, and the first `equals` that equal it.
+  void keep_above(std::int64_t equals) {
+    Taken kept{scores_, ids_, 0, threshold_};
+    std::int64_t i = 0;
+#if defined(__AVX512F__)
+    // What a chunk leaves goes no further than where the chunk was read.
+    for (; equals == 0 && i < count_; i += chunk) {
+      kept.take_above(_mm512_loadu_ps(scores_ + i), _mm512_loadu_si512(ids_ + i));
+    }
+#endif
+    for (; i < count_; ++i) {
+      const bool equal = equals > 0 && scores_[i] == threshold_;
+      kept.take(scores_[i], ids_[i], equal || scores_[i] > threshold_);
+      equals -= static_cast<std::int64_t>(equal);
+    }
+    count_ = kept.count;
   }
 
   /// Candidates above `value`; the last chunk has been padded with `no_score`.
   std::int64_t count_above(float value) const {
+#if defined(__AVX512F__)
+    std::int64_t count = 0;
+    for (std::int64_t i = 0; i < count_; i += chunk) {
+      const __mmask16 above =
+          _mm512_cmp_ps_mask(_mm512_loadu_ps(scores_ + i), _mm512_set1_ps(value), _CMP_GT_OQ);
+      count += std::popcount(static_cast<unsigned>(above));
+    }
+    return count;
+#else
     std::int32_t above[chunk] = {};
     for (std::int64_t i = 0; i < count_; i += chunk) {
       for (int j = 0; j < chunk; ++j) above[j] += static_cast<std::int32_t>(scores_[i + j] > value);
@@ -88,6 +145,7 @@ class Candidates {
     std::int64_t sum = 0;
     for (const std::int32_t lane : above) sum += lane;
     return sum;
+#endif
   }
 
   float largest() const {
@@ -102,8 +160,9 @@ class Candidates {
   }
 
   /// Raises the threshold until between `wanted` and `wanted + slack` candidates are above it, by bisection.
-  /// Where too many are equal for that, those of the lowest ids among them stay too.
-  void cut(std::int64_t slack) {
+  /// Where too many are equal for that, those of the lowest ids among them stay too. A function of its own:
+  /// within `add` it would take the registers of a loop that runs a hundred times as often.
+  [[gnu::noinline]] void cut(std::int64_t slack) {
     for (std::int64_t i = count_; i % chunk != 0; ++i) scores_[i] = no_score;
     // At least `wanted` are above low: none lies below the threshold, though some may equal it after a cut
     // through ties. Fewer are above high.
@@ -122,17 +181,7 @@ class Candidates {
     }
     const bool ties = above_low > wanted_ + slack;
     threshold_ = from_ordered(static_cast<std::int32_t>(ties ? high : low));
-    std::int64_t equals = ties ? wanted_ - count_above(threshold_) : 0;
-    std::int64_t kept = 0;
-    for (std::int64_t i = 0; i < count_; ++i) {
-      const bool equal = equals > 0 && scores_[i] == threshold_;
-      const bool keep = equal || scores_[i] > threshold_;
-      scores_[kept] = scores_[i];
-      ids_[kept] = ids_[i];
-      equals -= static_cast<std::int64_t>(equal);
-      kept += static_cast<std::int64_t>(keep);
-    }
-    count_ = kept;
+    keep_above(ties ? wanted_ - count_above(threshold_) : 0);
   }
 
   float* scores_;
@@ -140,6 +189,7 @@ class Candidates {
   std::int64_t wanted_;
   std::int64_t count_ = 0;
   float threshold_ = no_score;
+  bool many_ = true;
 };
 
 }  // namespace sea::cpu

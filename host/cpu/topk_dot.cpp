@@ -46,6 +46,27 @@ bool better(const Ranked& a, const Ranked& b) {
   return a.score > b.score || (a.score == b.score && a.id < b.id);
 }
 
+/// The candidates by their exact scores, best first. Their ids ascend, so that the former of two equals is
+/// the better one.
+void rank_candidates(const cpu::Candidates& candidates, const double* exact, Ranked* ranked) {
+  const std::int64_t count = candidates.count();
+  constexpr std::int64_t few = 256;
+  if (count > few) {
+    for (std::int64_t c = 0; c < count; ++c) ranked[c] = {exact[c], candidates.id(c)};
+    std::sort(ranked, ranked + count, better);
+    return;
+  }
+  // Each one's place is the number of better ones: more comparisons than sorting needs, but none to be
+  // guessed.
+  for (std::int64_t c = 0; c < count; ++c) {
+    const double score = exact[c];
+    std::int64_t place = 0;
+    for (std::int64_t j = 0; j < c; ++j) place += static_cast<std::int64_t>(exact[j] >= score);
+    for (std::int64_t j = c + 1; j < count; ++j) place += static_cast<std::int64_t>(exact[j] > score);
+    ranked[place] = {score, candidates.id(c)};
+  }
+}
+
 /// A query on its way through the tiles.
 struct Row {
   cpu::Candidates candidates;
@@ -63,14 +84,14 @@ struct Plan {
       : wanted(std::min(k + margin, keys)),
         capacity(cpu::Candidates::capacity(wanted)),
         block_rows(
-            std::clamp<std::int64_t>(std::min(queries / 16, (std::int64_t{1} << 18) / capacity), 8, 256)),
+            std::clamp<std::int64_t>(std::min(queries / 16, (std::int64_t{1} << 18) / capacity), 8, 128)),
         ranked(std::max(wanted, 2 * k)) {}
 
   std::size_t slot_bytes() const {
     return cpu::scratch_bytes<float>(block_rows * tile_keys) +
            cpu::scratch_bytes<float>(block_rows * capacity) +
            cpu::scratch_bytes<std::int32_t>(block_rows * capacity) + cpu::scratch_bytes<Row>(block_rows) +
-           cpu::scratch_bytes<Ranked>(ranked);
+           cpu::scratch_bytes<double>(wanted) + cpu::scratch_bytes<Ranked>(ranked);
   }
 };
 
@@ -80,6 +101,7 @@ struct Slot {
   float* candidate_scores;
   std::int32_t* candidate_ids;
   Row* rows;
+  double* exact;  ///< of a row's candidates
   Ranked* ranked;
 
   Slot(cpu::Scratch scratch, const Plan& plan)
@@ -87,6 +109,7 @@ struct Slot {
         candidate_scores(scratch.take<float>(plan.block_rows * plan.capacity)),
         candidate_ids(scratch.take<std::int32_t>(plan.block_rows * plan.capacity)),
         rows(scratch.take<Row>(plan.block_rows)),
+        exact(scratch.take<double>(plan.wanted)),
         ranked(scratch.take<Ranked>(plan.ranked)) {}
 };
 
@@ -131,11 +154,12 @@ struct Search {
         slot.rows[i].candidates.add(scores_row, count, static_cast<std::int32_t>(first_key));
       }
     }
-    for (std::int64_t i = 0; i < rows; ++i) finish_row(first + i, slot.rows[i].candidates, slot.ranked);
+    for (std::int64_t i = 0; i < rows; ++i) finish_row(first + i, slot.rows[i].candidates, slot);
   }
 
   /// Ranks the candidates in double precision, and all keys where that does not settle the row.
-  void finish_row(std::int64_t row, cpu::Candidates& candidates, Ranked* ranked) const {
+  [[gnu::noinline]] void finish_row(std::int64_t row, cpu::Candidates& candidates, const Slot& slot) const {
+    Ranked* ranked = slot.ranked;
     const float* query = queries.row(row);
     const double norms = std::sqrt(fixed_dot(query, query, queries.columns)) * largest_key_norm;
     // Beyond this a float product may overflow; the comparison is false for a norm that is not a number.
@@ -143,11 +167,17 @@ struct Search {
     candidates.finish();
     const std::int64_t count = candidates.count();
     for (std::int64_t c = 0; c < count; ++c) {
-      const std::int32_t id = candidates.id(c);
-      ranked[c] = {fixed_dot(query, keys.row(id), keys.columns), id};
+      // Nobody can foresee which rows of a large matrix come next, but this list can.
+      constexpr std::int64_t ahead = 4, line = 16, lines = 16;
+      if (c + ahead < count) {
+        const float* next = keys.row(candidates.id(c + ahead));
+        for (std::int64_t j = 0; j < std::min(keys.columns, lines * line); j += line)
+          __builtin_prefetch(next + j);
+      }
+      slot.exact[c] = fixed_dot(query, keys.row(candidates.id(c)), keys.columns);
     }
     const std::int64_t taken = std::min(k, count);
-    std::sort(ranked, ranked + count, better);
+    rank_candidates(candidates, slot.exact, ranked);
     if (candidates.threshold() != cpu::Candidates::no_score && norms > 0.0) {
       const auto width = static_cast<double>(queries.columns);
       const double error = 1.01 * width * (0x1.0p-24 * norms + 0x1.0p-126);

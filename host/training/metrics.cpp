@@ -10,20 +10,52 @@
 
 namespace sea {
 
-ListMetrics list_metrics(ConstIndexView ranked, ConstIndexView relevant, std::int64_t cutoff) {
-  const std::int64_t listed = std::min(cutoff, static_cast<std::int64_t>(ranked.size()));
-  const std::int64_t ideal = std::min(cutoff, static_cast<std::int64_t>(relevant.size()));
+namespace {
+
+/// What a hit at `rank` gains.
+double discounted(std::int64_t rank) {
+  static const std::vector<double> first = [] {
+    std::vector<double> gains(256);
+    for (std::size_t i = 0; i < gains.size(); ++i) gains[i] = 1.0 / std::log2(static_cast<double>(i) + 2.0);
+    return gains;
+  }();
+  const auto i = static_cast<std::size_t>(rank - 1);
+  return i < first.size() ? first[i] : 1.0 / std::log2(static_cast<double>(rank) + 1.0);
+}
+
+/// The ranks, from 1 and ascending, at which `ranked` has an item of `relevant`.
+void find_hits(ConstIndexView ranked, ConstIndexView relevant, std::vector<std::int64_t>& ranks) {
+  ranks.clear();
+  for (const std::int32_t item : relevant) {
+    std::int32_t rank = 0;  // without a way out of the loop, so that it is one of vectors
+    for (std::size_t j = 0; j < ranked.size(); ++j)
+      rank = ranked[j] == item ? static_cast<std::int32_t>(j) + 1 : rank;
+    if (rank > 0) ranks.push_back(rank);
+  }
+  std::sort(ranks.begin(), ranks.end());
+}
+
+ListMetrics metrics_of_hits(const std::vector<std::int64_t>& ranks, std::size_t relevant,
+                            std::int64_t cutoff) {
+  const std::int64_t ideal = std::min(cutoff, static_cast<std::int64_t>(relevant));
   double hits = 0.0, gain = 0.0, ideal_gain = 0.0, precisions = 0.0;
-  for (std::int64_t rank = 1; rank <= listed; ++rank) {
-    if (!std::binary_search(relevant.begin(), relevant.end(), ranked[rank - 1])) continue;
+  for (const std::int64_t rank : ranks) {
+    if (rank > cutoff) break;
     hits += 1.0;
-    gain += 1.0 / std::log2(static_cast<double>(rank) + 1.0);
+    gain += discounted(rank);
     precisions += hits / static_cast<double>(rank);
   }
-  for (std::int64_t rank = 1; rank <= ideal; ++rank)
-    ideal_gain += 1.0 / std::log2(static_cast<double>(rank) + 1.0);
-  return {hits / static_cast<double>(relevant.size()), gain / ideal_gain, hits / static_cast<double>(cutoff),
+  for (std::int64_t rank = 1; rank <= ideal; ++rank) ideal_gain += discounted(rank);
+  return {hits / static_cast<double>(relevant), gain / ideal_gain, hits / static_cast<double>(cutoff),
           precisions / static_cast<double>(ideal)};
+}
+
+}  // namespace
+
+ListMetrics list_metrics(ConstIndexView ranked, ConstIndexView relevant, std::int64_t cutoff) {
+  std::vector<std::int64_t> ranks;
+  find_hits(ranked, relevant, ranks);
+  return metrics_of_hits(ranks, relevant.size(), cutoff);
 }
 
 double Metrics::at(const std::string& name) const {
@@ -53,8 +85,9 @@ MetricSums::MetricSums(std::vector<std::int64_t> cutoffs)
     : cutoffs_(std::move(cutoffs)), sums_(cutoffs_.size()) {}
 
 void MetricSums::add(ConstIndexView ranked, ConstIndexView relevant) {
+  find_hits(ranked, relevant, hit_ranks_);
   for (std::size_t i = 0; i < cutoffs_.size(); ++i) {
-    const ListMetrics metrics = list_metrics(ranked, relevant, cutoffs_[i]);
+    const ListMetrics metrics = metrics_of_hits(hit_ranks_, relevant.size(), cutoffs_[i]);
     sums_[i].recall += metrics.recall;
     sums_[i].ndcg += metrics.ndcg;
     sums_[i].precision += metrics.precision;

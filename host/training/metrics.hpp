@@ -49,6 +49,7 @@ class MetricSums {
  private:
   std::vector<std::int64_t> cutoffs_;
   std::vector<ListMetrics> sums_;
+  std::vector<std::int64_t> hit_ranks_;  ///< of the user at hand
   std::int64_t users_ = 0;
 };
 
