@@ -32,7 +32,7 @@ SERIES = {
     "items": {
         "values": (4_000, 8_000, 16_000, 28_000, 40_000),
         "sizes": {"users": 20_000, "interactions": 400_000},
-        "fits": (("alignment", 2.1), ("neighbours", 2.1), ("peak memory", 1.15)),
+        "fits": (("alignment", 2.2), ("neighbours", 2.2), ("peak memory", 1.15)),
     },
 }
 SYNTH_NAMES = {"edges": "interactions"}
