@@ -10,6 +10,7 @@ neighbour lists is off. It fails where a slope is above its bound.
 """
 
 import argparse
+import datetime
 import json
 import math
 import os
@@ -40,8 +41,8 @@ VISUAL_WIDTH, TEXTUAL_WIDTH = 256, 64
 
 
 def call(command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env={**os.environ, "SEA_CACHE": ""})
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, env={**os.environ, "SEA_CACHE": ""})
     if done.returncode != 0:
         sys.exit(f"{done.stdout[-2000:]}\nerror: {' '.join(command)} failed")
 
@@ -86,6 +87,11 @@ def slope(xs, ys):
     return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys)) / sum((x - x_mean) ** 2 for x in xs)
 
 
+def processor():
+    with open("/proc/cpuinfo") as cpuinfo:
+        return next((line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), "unknown")
+
+
 def text(name, figure):
     return f"{figure / 2**20:.0f} MiB" if name == "peak memory" else f"{figure * 1e3:.1f} ms"
 
@@ -103,7 +109,9 @@ def main():
     if unknown:
         parser.error(f"--only takes some of {', '.join(SERIES)}, not {unknown[0]}")
 
-    result, too_steep = {"threads": arguments.threads, "device": arguments.device, "series": {}}, []
+    result = {"date": datetime.date.today().isoformat(), "processor": processor(), "threads": arguments.threads,
+              "device": arguments.device, "series": {}}
+    too_steep = []
     for series in arguments.only.split(","):
         fits = SERIES[series]["fits"]
         print(f"\n{series:>12}" + "".join(f"{name:>16}" for name, _ in fits), flush=True)
