@@ -173,7 +173,7 @@ class Preparation {
 
  private:
   void end() {
-    if (!stage_.empty()) stages_[stage_] = since(stage_start_);
+    if (!stage_.empty()) stages_[stage_] = stages_.value(stage_, 0.0) + since(stage_start_);
     stage_start_ = Clock::now();
   }
   Clock::time_point start_ = Clock::now(), stage_start_ = start_;

@@ -9,6 +9,8 @@
 // place of a second matrix (p hits each row once, so no two warps meet), and the second kernel adds that
 // matrix or, where the mean is not positive, writes zeros.
 
+#include <algorithm>
+
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/sum_partials.cuh"
@@ -23,8 +25,12 @@ constexpr int block_threads = 256;
 constexpr int warps = block_threads / 32;
 constexpr int rows_per_block = 4 * warps;
 
-/// Floats that the activations of a block's warps take, and whether they lie in shared memory: every device
-/// has 48 KB.
+/// Blocks whose activations lie in the workspace: enough for every multiprocessor, however many rows there
+/// are.
+constexpr std::int64_t most_blocks_in_workspace = 256;
+
+/// Floats that the activations of a block's warps take; and whether they lie in shared memory, of which every
+/// device has 48 KB without asking.
 constexpr std::int64_t activations_of_block(std::int64_t width, std::int64_t hidden) {
   return warps * cuda::QRow::size(width, hidden);
 }
@@ -66,19 +72,20 @@ struct Shared {
   double warp_sums[32];
 };
 
-/// The sum of the block's rows, of which a warp's lie in its lane 0.
-__device__ __forceinline__ void store_block_sum(double lane_sum, double* differences) {
+/// The sum of a group of rows, of which a warp's lie in its lane 0.
+__device__ __forceinline__ void store_sum(double lane_sum, std::int64_t group, double* differences) {
   const double sum = cuda::block_sum<block_threads>(lane_sum, cuda::shared_memory<Shared>().warp_sums);
-  if (threadIdx.x == 0) differences[blockIdx.x] = sum;
+  if (threadIdx.x == 0) differences[group] = sum;
 }
 
-/// Calls `row(i)` for the rows of this thread's warp; returns its sum of what that returns, in lane 0.
+/// Calls `row(i)` for the rows of a group that are this thread's warp's; returns its sum of what that
+/// returns, in lane 0.
 template <class Function>
-__device__ __forceinline__ double sum_over_rows(std::int64_t n, const Function& row) {
+__device__ __forceinline__ double sum_over_rows(std::int64_t group, std::int64_t n, const Function& row) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   double sum = 0.0;
   for (int k = warp; k < rows_per_block; k += warps) {
-    const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * rows_per_block + k;
+    const std::int64_t i = group * rows_per_block + k;
     if (i < n) sum += static_cast<double>(cuda::warp_sum(row(i)));
   }
   return lane == 0 ? sum : 0.0;
@@ -123,7 +130,7 @@ __global__ void __launch_bounds__(block_threads, 2)
   const int own_unit = lane / 2;  // the hidden unit that this lane ends with
   const float b_in = parameters[q.b_in(own_unit / fast_hidden) + own_unit % fast_hidden];
 
-  const double sum = sum_over_rows(rows.generic.rows, [&](std::int64_t i) {
+  const double sum = sum_over_rows(blockIdx.x, rows.generic.rows, [&](std::int64_t i) {
     const std::int64_t pair = rows.permutation[i];
     const float x = rows.generic(i, lane), own = rows.unique(i, lane), other = rows.unique(pair, lane);
     float value[16];
@@ -155,36 +162,43 @@ __global__ void __launch_bounds__(block_threads, 2)
     rows.d_others(pair, lane) = feature.d_other;
     return feature.difference;
   });
-  store_block_sum(sum, differences);
+  store_sum(sum, blockIdx.x, differences);
 }
 
-/// Any width, any number of hidden units: a row's activations lie in shared memory, or in `activations`, a
-/// place for each warp of the grid, where that is not null.
+/// Any width, any number of hidden units: a row's activations lie in shared memory, or in `activations`,
+/// which has a place for each warp of the grid.
+template <bool in_shared_memory>
 __global__ void __launch_bounds__(block_threads, 2)
-    club_rows_kernel(Rows rows, cuda::QNetwork q, double* differences, float* activations) {
+    club_rows_kernel(Rows rows, cuda::QNetwork q, std::int64_t groups, double* differences,
+                     float* activations) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  float* of_block = activations == nullptr
-                        ? reinterpret_cast<float*>(&cuda::shared_memory<Shared>() + 1)
-                        : activations + blockIdx.x * activations_of_block(q.width, q.hidden);
+  float* of_block;
+  if constexpr (in_shared_memory) {
+    of_block = reinterpret_cast<float*>(&cuda::shared_memory<Shared>() + 1);
+  } else {
+    of_block = activations + blockIdx.x * activations_of_block(q.width, q.hidden);
+  }
   const cuda::QRow at(of_block + warp * cuda::QRow::size(q.width, q.hidden), q);
-  const double sum = sum_over_rows(rows.generic.rows, [&](std::int64_t i) {
-    const std::int64_t pair = rows.permutation[i];
-    cuda::q_forward(q, rows.generic.row(i), at);
-    float difference = 0.0f;
-    for (int j = lane; j < q.width; j += 32) {
-      const Feature feature =
-          differentiate(at.mean[j], at.log_variance[j], rows.unique(i, j), rows.unique(pair, j), rows.scale);
-      difference += feature.difference;
-      at.mean[j] = feature.d_mean;
-      at.log_variance[j] = feature.d_log_variance;
-      rows.d_unique(i, j) = feature.d_own;
-      rows.d_others(pair, j) = feature.d_other;
-    }
-    cuda::q_backward_hidden(q, at);
-    for (int j = lane; j < q.width; j += 32) rows.d_generic(i, j) = cuda::q_backward_input(q, at, j);
-    return difference;
-  });
-  store_block_sum(sum, differences);
+  for (std::int64_t group = blockIdx.x; group < groups; group += gridDim.x) {
+    const double sum = sum_over_rows(group, rows.generic.rows, [&](std::int64_t i) {
+      const std::int64_t pair = rows.permutation[i];
+      cuda::q_forward(q, rows.generic.row(i), at);
+      float difference = 0.0f;
+      for (int j = lane; j < q.width; j += 32) {
+        const Feature feature = differentiate(at.mean[j], at.log_variance[j], rows.unique(i, j),
+                                              rows.unique(pair, j), rows.scale);
+        difference += feature.difference;
+        at.mean[j] = feature.d_mean;
+        at.log_variance[j] = feature.d_log_variance;
+        rows.d_unique(i, j) = feature.d_own;
+        rows.d_others(pair, j) = feature.d_other;
+      }
+      cuda::q_backward_hidden(q, at);
+      for (int j = lane; j < q.width; j += 32) rows.d_generic(i, j) = cuda::q_backward_input(q, at, j);
+      return difference;
+    });
+    store_sum(sum, group, differences);
+  }
 }
 
 /// The loss; and the gradients' last part, for which every block adds up the mean itself.
@@ -235,17 +249,19 @@ void CudaBackend::club(ConstMatrixView generic, ConstMatrixView unique, ConstInd
     cuda::launch(context_->stream, name, grid, &club_rows_32_8_kernel, rows, q.parameters.data(),
                  differences);
   } else {
-    cuda::Grid with_rows = grid;
+    const cuda::QNetwork network{static_cast<int>(width), static_cast<int>(q.hidden), q.parameters.data()};
     const std::int64_t activations = activations_of_block(width, q.hidden);
-    float* in_workspace = nullptr;
+    cuda::Grid with_rows = grid;
     if (fit_in_shared_memory(width, q.hidden)) {
       with_rows.shared_bytes += static_cast<std::size_t>(activations) * sizeof(float);
+      cuda::launch(context_->stream, name, with_rows, &club_rows_kernel<true>, rows, network, blocks,
+                   differences, static_cast<float*>(nullptr));
     } else {
-      in_workspace = scratch.take<float>(blocks * activations);
+      const std::int64_t at_once = std::min(blocks, most_blocks_in_workspace);
+      with_rows.blocks = dim3(cuda::grid_size(at_once));
+      cuda::launch(context_->stream, name, with_rows, &club_rows_kernel<false>, rows, network, blocks,
+                   differences, scratch.take<float>(at_once * activations));
     }
-    const cuda::QNetwork network{static_cast<int>(width), static_cast<int>(q.hidden), q.parameters.data()};
-    cuda::launch(context_->stream, name, with_rows, &club_rows_kernel, rows, network, differences,
-                 in_workspace);
   }
   cuda::launch(context_->stream, name, grid, &club_finish_kernel, differences, blocks, d_others, loss,
                d_generic, d_unique);
@@ -256,7 +272,8 @@ std::size_t CudaBackend::club_workspace(std::int64_t n, std::int64_t width, std:
   const std::size_t activations =
       fit_in_shared_memory(width, hidden)
           ? 0
-          : cuda::scratch_bytes<float>(blocks * activations_of_block(width, hidden));
+          : cuda::scratch_bytes<float>(std::min(blocks, most_blocks_in_workspace) *
+                                       activations_of_block(width, hidden));
   return cuda::scratch_bytes<float>(n * width) + cuda::scratch_bytes<double>(blocks) + activations;
 }
 

@@ -128,6 +128,19 @@ TEST_CASE("club: a bound that is not positive is 0 and has no gradient") {
   });
 }
 
+TEST_CASE("club: more rows than blocks have activations of their own") {
+  Problem p = make_problem(8225, 703, 1);
+  if (signed_bound(p) <= 0.0) p = partners_exchanged(p);
+  CpuBackend cpu(1);
+  const Result expected = run(cpu, p, 1.0f);
+  REQUIRE(expected.loss > 0.0f);
+  for_each_backend([&](Backend& backend) {
+    const Result result = run(backend, p, 1.0f);
+    CHECK(result.loss == Approx(expected.loss).epsilon(1e-5));
+    CHECK(relative_error(result.gradient, to_double(expected.gradient)) < 1e-5);
+  });
+}
+
 TEST_CASE("club: what is not a number stays one") {
   Problem p = make_problem(20, 4, 3);
   p.generic[13] = std::nanf("");

@@ -11,6 +11,7 @@ import sys
 import time
 
 DEBIAN_PYTHON = "/usr/bin/python3"
+AS_FAST = {"SkylakeX": ("skylakex", "cooperlake", "sapphirerapids"), "Haswell": ("haswell", "zen")}  # OpenBLAS's cores
 PACKAGES = "apt-get install python3-torch python3-numpy libopenblas0-pthread"
 
 
@@ -23,7 +24,8 @@ def prepare_process(threads):
         python = DEBIAN_PYTHON
     wanted = {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     core = fitting_core()
-    if core:  # also where the environment names another one: it may be a slower one, set for whatever machine
+    # An environment may name a core for whatever machine: what is slower than the fitting one does not stand.
+    if core and os.environ.get("OPENBLAS_CORETYPE", "").lower() not in AS_FAST[core]:
         wanted["OPENBLAS_CORETYPE"] = core
     if python != sys.executable or any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(python, [python, *sys.argv], {**os.environ, **wanted})
@@ -58,7 +60,7 @@ def refuse_slow_core():
     core = blas_core()
     if core == "Prescott":
         sys.exit("error: OpenBLAS runs its Prescott core (SSE3), several times slower than this processor: the run is "
-                 "invalid; set OPENBLAS_CORETYPE to a core that fits, such as Haswell or SkylakeX")
+                 "invalid")
     if core.startswith("libblas"):
         sys.exit(f"error: torch runs on the reference BLAS ({core}): the run is invalid; "
                  "apt-get install libopenblas0-pthread")

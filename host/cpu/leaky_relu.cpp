@@ -9,8 +9,8 @@ void CpuBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
   cpu::for_each_row(*pool_, x.rows, x.columns, [&](std::int64_t i) {
     const float* in = x.row(i);
     float* out = y.row(i);
-    const float below =
-        slope;  // a copy: the captured one would be read where the branch takes it, and not vectorised
+    // A copy: the captured one would keep the loop from being vectorised.
+    const float below = slope;
 #pragma omp simd
     for (std::int64_t j = 0; j < x.columns; ++j) out[j] = in[j] > 0.0f ? in[j] : below * in[j];
   });
@@ -23,6 +23,7 @@ void CpuBackend::leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, floa
     const float* value = y.row(i);
     const float* in = dy.row(i);
     float* out = dx.row(i);
+    // Likewise.
     const float below = slope;
 #pragma omp simd
     for (std::int64_t j = 0; j < y.columns; ++j) out[j] = value[j] > 0.0f ? in[j] : below * in[j];

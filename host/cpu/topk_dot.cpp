@@ -167,7 +167,7 @@ struct Search {
     candidates.finish();
     const std::int64_t count = candidates.count();
     for (std::int64_t c = 0; c < count; ++c) {
-      // Nobody can foresee which rows of a large matrix come next, but this list can.
+      // The hardware cannot predict these rows; the list names them.
       constexpr std::int64_t ahead = 4, line = 16, lines = 16;
       if (c + ahead < count) {
         const float* next = keys.row(candidates.id(c + ahead));

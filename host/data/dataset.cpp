@@ -34,8 +34,12 @@ Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& fi
        {std::pair("visual", &files.vision_feature_file), std::pair("textual", &files.text_feature_file)}) {
     if (!name->has_value()) continue;
     data.features.push_back(load_features(data.folder, modality, **name, data.items));
-    parts += fmt::format(" {} {}", modality, data.features.back().fingerprint);
-    const std::string descr = read_npy_header(data.features.back().file).descr;
+    ItemFeatures& features = data.features.back();
+    // Of what was read, and not of the file, which may have been replaced since: others rely on it.
+    features.fingerprint = fmt::format(
+        "{:016x}", XXH3_64bits(features.values.values.data(), features.values.values.size() * sizeof(float)));
+    parts += fmt::format(" {} {:016x}", modality, hash_file(features.file));
+    const std::string descr = read_npy_header(features.file).descr;
     if (descr != "<f4")
       data.notices.push_back(fmt::format("{}: {} values were converted to float32", **name,
                                          descr == "<f2" ? "float16" : "float64"));

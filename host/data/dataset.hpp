@@ -15,7 +15,7 @@ struct ItemFeatures {
   std::string modality;  ///< "visual" or "textual"
   std::filesystem::path file;
   HostMatrix values;
-  std::string fingerprint{};  ///< 16 hexadecimal digits over the file's bytes
+  std::string fingerprint{};  ///< 16 hexadecimal digits over `values`; empty: nobody needs it
 };
 
 /// A data set in MMRec's layout, read and checked (docs/data_format.md).

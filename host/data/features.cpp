@@ -67,7 +67,6 @@ ItemFeatures load_features(const fs::path& folder, const std::string& modality, 
   if (const std::optional<NotFinite> bad = find_not_finite(values))
     throw Error(fmt::format("{}: the value of row {}, column {} is {}; features must be finite", name,
                             bad->row, bad->column, std::isnan(bad->value) ? "NaN" : "infinite"));
-  features.fingerprint = fmt::format("{:016x}", hash_file(features.file));
   return features;
 }
 

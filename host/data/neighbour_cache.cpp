@@ -1,11 +1,12 @@
 #include "data/neighbour_cache.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <system_error>
-#include <utility>
 
 #include "data/safetensors.hpp"
 #include "sea/error.hpp"
@@ -30,11 +31,11 @@ std::optional<fs::path> cache_folder() {
   if (const char* named = std::getenv("SEA_CACHE")) {
     return *named == '\0' ? std::nullopt : std::optional<fs::path>(named);
   }
-  for (const auto& [variable, inside] :
-       {std::pair("XDG_CACHE_HOME", "sea"), std::pair("HOME", ".cache/sea")}) {
-    const char* base = std::getenv(variable);
-    if (base != nullptr && *base != '\0') return fs::path(base) / inside;
-  }
+  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && fs::path(base).is_absolute())
+    return fs::path(base) / "sea";
+  std::error_code error;
+  if (const char* home = std::getenv("HOME"); home != nullptr && fs::is_directory(home, error))
+    return fs::path(home) / ".cache" / "sea";
   return std::nullopt;
 }
 
@@ -58,12 +59,18 @@ std::optional<std::vector<std::int32_t>> read_neighbours(const fs::path& folder,
 
 void keep_neighbours(const fs::path& folder, const NeighbourLists& lists,
                      const std::vector<std::int32_t>& ids) {
-  const std::vector<std::int64_t> wide(ids.begin(), ids.end());
+  const fs::path file = file_of(folder, lists);
+  // Of this process alone: others may be about to keep the same lists.
+  fs::path own = file;
+  own.replace_extension(fmt::format(".{}", ::getpid()));
   try {
+    const std::vector<std::int64_t> wide(ids.begin(), ids.end());
     fs::create_directories(folder);
-    write_safetensors(file_of(folder, lists), {{array_name, "I64", {lists.items, lists.k}, wide.data()}}, {});
-  } catch (const Error&) {
-  } catch (const fs::filesystem_error&) {
+    write_safetensors(own, {{array_name, "I64", {lists.items, lists.k}, wide.data()}}, {});
+    fs::rename(own, file);
+  } catch (const std::exception&) {
+    std::error_code error;
+    fs::remove(own, error);
   }
 }
 

@@ -15,7 +15,8 @@ struct NeighbourLists {
 };
 
 /// Where neighbour lists are kept from one run to the next: the folder that $SEA_CACHE names, else `sea` in
-/// $XDG_CACHE_HOME, else ~/.cache/sea. Nothing where SEA_CACHE is empty, or no home is known.
+/// $XDG_CACHE_HOME (where absolute), else ~/.cache/sea. Nothing where SEA_CACHE is empty, or home is no
+/// folder.
 std::optional<std::filesystem::path> cache_folder();
 
 /// The lists kept in `folder`, items x k ids; nothing where they are not there, or damaged.

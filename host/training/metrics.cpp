@@ -26,9 +26,16 @@ double discounted(std::int64_t rank) {
 /// The ranks, from 1 and ascending, at which `ranked` has an item of `relevant`.
 void find_hits(ConstIndexView ranked, ConstIndexView relevant, std::vector<std::int64_t>& ranks) {
   ranks.clear();
+  const auto listed = static_cast<std::int64_t>(ranked.size());
+  if (relevant.size() > 16) {
+    for (std::int64_t j = 0; j < listed; ++j) {
+      if (std::binary_search(relevant.begin(), relevant.end(), ranked[j])) ranks.push_back(j + 1);
+    }
+    return;
+  }
   for (const std::int32_t item : relevant) {
     std::int32_t rank = 0;  // without a way out of the loop, so that it is one of vectors
-    for (std::size_t j = 0; j < ranked.size(); ++j)
+    for (std::int64_t j = 0; j < listed; ++j)
       rank = ranked[j] == item ? static_cast<std::int32_t>(j) + 1 : rank;
     if (rank > 0) ranks.push_back(rank);
   }

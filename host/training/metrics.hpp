@@ -20,7 +20,7 @@ struct ListMetrics {
 };
 
 /// `ranked`: item ids, best first; a list shorter than `cutoff` counts as it is, and so does one that ends in
-/// -1. `relevant`: the user's held-out items, ascending, at least one. cutoff >= 1.
+/// -1. `relevant`: the user's held-out items, ascending and distinct, at least one. cutoff >= 1.
 ListMetrics list_metrics(ConstIndexView ranked, ConstIndexView relevant, std::int64_t cutoff);
 
 /// Means over users, by name ("recall@10"): the metrics in the order of `metric_titles`, each at ascending

@@ -1,6 +1,4 @@
-#include <map>
 #include <mutex>
-#include <utility>
 
 #include "common/launch.cuh"
 
@@ -8,17 +6,13 @@ namespace sea::cuda::detail {
 
 cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
   static std::mutex mutex;
-  static std::map<std::pair<int, const void*>, std::size_t> allowed;
-  int device = 0;
-  const cudaError_t found = cudaGetDevice(&device);
-  if (found != cudaSuccess) return found;
   const std::lock_guard lock(mutex);
-  std::size_t& most = allowed[{device, kernel}];
-  if (bytes <= most) return cudaSuccess;
-  const cudaError_t status =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (status == cudaSuccess) most = bytes;
-  return status;
+  cudaFuncAttributes attributes{};
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
+  if (status != cudaSuccess) return status;
+  const auto wanted = static_cast<int>(bytes);
+  if (wanted <= attributes.maxDynamicSharedSizeBytes) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, wanted);
 }
 
 }  // namespace sea::cuda::detail

@@ -28,8 +28,8 @@ inline unsigned grid_size(std::int64_t count) {
 
 namespace detail {
 
-/// Lets `kernel` be started with `bytes` of shared memory on the current device. What was allowed once stays
-/// so: backends on other threads may be about to start the same kernel with more.
+/// Lets `kernel` be started with `bytes` of shared memory on the current device. What is allowed stays so:
+/// backends on other threads may be about to start the same kernel with more.
 cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes);
 
 /// Shapes and numbers among a kernel's arguments, for the message of an error; pointers say nothing.

@@ -53,6 +53,23 @@ TEST_CASE("metrics: perfect, empty and short lists", "[metrics]") {
   CHECK(few.ndcg == Approx(1.0 / (1.0 + 1 / std::log2(3.0))));
 }
 
+TEST_CASE("metrics: many relevant items", "[metrics]") {
+  std::vector<std::int32_t> relevant(40), ranked;
+  for (std::int32_t i = 0; i < 40; ++i) relevant[static_cast<std::size_t>(i)] = 3 * i;
+  for (std::int32_t i = 99; i >= 0; --i) ranked.push_back(i);  // 99, 96, ... are hits: ranks 1, 4, 7, ...
+  double gain = 0.0, ideal = 0.0, precisions = 0.0;
+  for (int hit = 0; hit < 17; ++hit) {
+    gain += 1.0 / std::log2(3.0 * hit + 2.0);
+    precisions += (hit + 1.0) / (3.0 * hit + 1.0);
+  }
+  for (int rank = 1; rank <= 40; ++rank) ideal += 1.0 / std::log2(rank + 1.0);
+  const ListMetrics at50 = list_metrics(ranked, relevant, 50);
+  CHECK(at50.recall == Approx(17.0 / 40.0));
+  CHECK(at50.precision == Approx(17.0 / 50.0));
+  CHECK(at50.ndcg == Approx(gain / ideal));
+  CHECK(at50.average_precision == Approx(precisions / 40.0));
+}
+
 TEST_CASE("metrics: means over users, under their names", "[metrics]") {
   MetricSums sums({1, 2});
   sums.add(std::vector<std::int32_t>{4, 5}, std::vector<std::int32_t>{4});

@@ -90,7 +90,9 @@ TEST_CASE("lists that cannot be kept are passed over") {
 }
 
 TEST_CASE("the cache lies where the environment says") {
-  const Variable named("SEA_CACHE", "/named"), base("XDG_CACHE_HOME", "/base"), home("HOME", "/home/user");
+  const TemporaryFolder user;
+  const Variable named("SEA_CACHE", "/named"), base("XDG_CACHE_HOME", "/base"),
+      home("HOME", user.path().c_str());
   CHECK(sea::cache_folder() == fs::path("/named"));
   {
     const Variable off("SEA_CACHE", "");
@@ -99,7 +101,11 @@ TEST_CASE("the cache lies where the environment says") {
   const Variable unnamed("SEA_CACHE", nullptr);
   CHECK(sea::cache_folder() == fs::path("/base/sea"));
   const Variable no_base("XDG_CACHE_HOME", nullptr);
-  CHECK(sea::cache_folder() == fs::path("/home/user/.cache/sea"));
+  CHECK(sea::cache_folder() == user / ".cache" / "sea");
+  const Variable relative("XDG_CACHE_HOME", "base");
+  CHECK(sea::cache_folder() == user / ".cache" / "sea");
+  const Variable nowhere("HOME", "/nonexistent");
+  CHECK_FALSE(sea::cache_folder());
   const Variable no_home("HOME", nullptr);
   CHECK_FALSE(sea::cache_folder());
 }

@@ -235,3 +235,21 @@ TEST_CASE("a copy in the background that is not waited for shows as a result of 
   CHECK(results_of_schedules([] { return mapped(&async_copy_kernel<0>); }) == std::set{counted()});
   CHECK(results_of_schedules([] { return mapped(&async_copy_kernel<1>); }).size() > 1);
 }
+
+TEST_CASE("what a kernel may have of shared memory is never lowered") {
+  const Stream stream;
+  const DeviceArray<int> y(stream, threads);
+  const auto start = [&](std::size_t kilobytes) {
+    launch(stream, "read_shared", sea::cuda::Grid{dim3(1), dim3(threads), kilobytes * 1024},
+           &read_shared_kernel, y.data(), 0);
+    return stream.fault();
+  };
+  const auto* kernel = reinterpret_cast<const void*>(&read_shared_kernel);
+  CHECK(start(100).empty());
+  CHECK(sea::simt::dynamic_shared_limit(kernel) == 100 * 1024);
+  CHECK(start(60).empty());
+  CHECK(sea::simt::dynamic_shared_limit(kernel) == 100 * 1024);
+  CHECK(start(120).empty());
+  CHECK(sea::simt::dynamic_shared_limit(kernel) == 120 * 1024);
+  CHECK_THROWS_AS(start(1000), sea::Error);
+}

@@ -361,6 +361,13 @@ cudaError_t set_dynamic_shared_limit(const void* kernel, std::size_t bytes) {
   return cudaSuccess;
 }
 
+std::size_t dynamic_shared_limit(const void* kernel) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  const auto raised = device.dynamic_shared_limit.find(kernel);
+  return raised == device.dynamic_shared_limit.end() ? default_shared_bytes : raised->second;
+}
+
 int resident_blocks(unsigned threads, std::size_t shared_bytes) {
   constexpr std::size_t multiprocessor_shared_bytes = 228 * 1024;
   const std::size_t by_shared = multiprocessor_shared_bytes / (shared_bytes + 1024);

@@ -44,6 +44,10 @@ enum cudaDeviceAttr {
   cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
   cudaDevAttrMemoryPoolsSupported = 115,
 };
+struct cudaFuncAttributes {
+  int maxDynamicSharedSizeBytes;
+};
+
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
@@ -111,6 +115,7 @@ cudaError_t cudaMemsetAsync(void* destination, int value, std::size_t bytes, cud
 namespace sea::simt {
 
 cudaError_t set_dynamic_shared_limit(const void* kernel, std::size_t bytes);
+std::size_t dynamic_shared_limit(const void* kernel);
 int resident_blocks(unsigned threads, std::size_t shared_bytes);
 /// What cudaLaunchKernelEx does. `kernel` is the kernel's address.
 cudaError_t launch(const void* kernel, KernelLaunch description, cudaStream_t stream);
@@ -123,6 +128,11 @@ void set_schedule_seed(std::uint64_t seed);
 std::uint64_t take_download_digest();
 
 }  // namespace sea::simt
+
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  attributes->maxDynamicSharedSizeBytes = static_cast<int>(sea::simt::dynamic_shared_limit(kernel));
+  return cudaSuccess;
+}
 
 inline cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
   return sea::simt::set_dynamic_shared_limit(kernel, static_cast<std::size_t>(value));
