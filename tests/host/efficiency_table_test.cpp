@@ -1,6 +1,7 @@
 // efficiency_table from end to end on data of a few hundred items under the paper's names.
 
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -75,7 +76,7 @@ TEST_CASE("efficiency_table: rows, the paper's figures beside them, ratios, scal
     CHECK(row["seconds_ratio"] == Approx(expected[i].seconds / seconds));
   }
   CHECK(contains(result.out, "\n| ---"));
-  CHECK(contains(result.out, "| ~"));
+  CHECK(std::regex_search(result.out, std::regex(" ~[0-9]")));
   CHECK(contains(result.out, "- ~ fewer batches"));
 }
 
