@@ -25,6 +25,7 @@ struct EvaluateOptions {
   std::string split = "test", checkpoint = "best", device = "auto", threads = "0";
   std::optional<std::string> top_k;
   std::optional<fs::path> data, output;
+  bool known_items = false;
 };
 
 std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Configuration& configuration) {
@@ -32,6 +33,18 @@ std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Confi
   Configuration asked = configuration;
   asked.set_text("topk", *options.top_k, fmt::format("--top-k {}", *options.top_k));
   return asked.cutoffs("topk");
+}
+
+/// The held-out pairs that are asked for.
+HostCsr held_out_of(const EvaluateOptions& options, const Dataset& dataset) {
+  const HostCsr& split = options.split == "test" ? dataset.test : dataset.valid;
+  if (!options.known_items) return split;
+  HostCsr known = with_known_items(split, dataset.train);
+  if (known.nonzeros() == 0) {
+    throw Error(fmt::format("--known-items: no item of the {} split has a training pair in {}", options.split,
+                            dataset.folder.string()));
+  }
+  return known;
 }
 
 void run_evaluate(const EvaluateOptions& options) {
@@ -49,8 +62,9 @@ void run_evaluate(const EvaluateOptions& options) {
                           dataset.train.column_indices, {});
   const Buffer<float> device_users = to_device(backend, users.values);
   const Buffer<float> device_items = to_device(backend, items.values);
-  Evaluator evaluator(backend, history.pattern(), {options.split == "test" ? &dataset.test : &dataset.valid},
-                      cutoffs, run.description.configuration.integer("eval_batch_size"), users.columns);
+  const HostCsr held_out = held_out_of(options, dataset);
+  Evaluator evaluator(backend, history.pattern(), {&held_out}, cutoffs,
+                      run.description.configuration.integer("eval_batch_size"), users.columns);
   const Metrics metrics = evaluator
                               .evaluate(device_users.matrix(users.rows, users.columns),
                                         device_items.matrix(items.rows, items.columns))
@@ -60,6 +74,7 @@ void run_evaluate(const EvaluateOptions& options) {
     json["run"] = fs::canonical(options.run).string();
     json["checkpoint"] = options.checkpoint;
     json["split"] = options.split;
+    json["known_items"] = options.known_items;
     json["users"] = metrics.users;
     json["metrics"] = to_json(metrics);
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
@@ -78,6 +93,8 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--top-k", options->top_k, "cut-offs, as in 10,20 (default: those of the run)");
   command->add_option("--checkpoint", options->checkpoint, "best or last (default: best)")
       ->transform(CLI::IsMember({"best", "last"}, CLI::ignore_case));
+  command->add_flag("--known-items", options->known_items,
+                    "leave out held-out pairs whose item has no training pair");
   command->add_option("--data", options->data, "folder of the data set, where it has moved");
   command->add_option("--output", options->output, "JSON file to write as well");
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");

@@ -5,6 +5,21 @@
 
 namespace sea {
 
+HostCsr with_known_items(const HostCsr& held_out, const HostCsr& train) {
+  std::vector<bool> known(static_cast<std::size_t>(held_out.columns));
+  for (const std::int32_t item : train.column_indices) known[static_cast<std::size_t>(item)] = true;
+  HostCsr kept;
+  kept.rows = held_out.rows;
+  kept.columns = held_out.columns;
+  for (std::int64_t user = 0; user < held_out.rows; ++user) {
+    for (const std::int32_t item : held_out.row(user)) {
+      if (known[static_cast<std::size_t>(item)]) kept.column_indices.push_back(item);
+    }
+    kept.row_offsets.push_back(kept.nonzeros());
+  }
+  return kept;
+}
+
 Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,
                      std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width)
     : backend_(backend),

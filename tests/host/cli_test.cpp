@@ -264,6 +264,43 @@ TEST_CASE("sea evaluate: the numbers of the training, and those of a ranking by 
   CHECK(Json::parse(read_file(file))["metrics"] == last["test"]);
 }
 
+TEST_CASE("sea evaluate --known-items: pairs of items that nobody has in training do not count",
+          "[command]") {
+  const TemporaryFolder folder;
+  const fs::path data = folder / "data", run = folder / "run", file = folder / "evaluation.json";
+  // Item 3 occurs in the test split alone.
+  write_file(
+      data / "data.inter",
+      "userID\titemID\tx_label\n0\t0\t0\n0\t1\t1\n0\t2\t2\n1\t1\t0\n1\t2\t1\n1\t3\t2\n2\t2\t0\n2\t3\t2\n");
+  REQUIRE(
+      run_sea({"train", data, "--model", "bpr", "--epochs", "1", "--output", run, "--set", "topk=4"}).code ==
+      0);
+  const auto evaluation = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"evaluate", run, "--output", file};
+    words.insert(words.end(), more.begin(), more.end());
+    REQUIRE(run_sea(words).code == 0);
+    return Json::parse(read_file(file));
+  };
+  const Json all = evaluation({}), known = evaluation({"--known-items"});
+  CHECK(all["known_items"] == false);
+  CHECK(all["users"] == 3);
+  CHECK(known["known_items"] == true);
+  CHECK(known["users"] == 1);
+  CHECK(known["metrics"]["recall@4"] == 1.0);
+  CHECK(evaluation({"--known-items", "--split", "valid"})["users"] == 2);
+
+  // The same run on data whose test split has such items alone.
+  const fs::path unknown = folder / "unknown";
+  write_file(unknown / "unknown.inter",
+             "userID\titemID\tx_label\n0\t0\t0\n0\t1\t1\n1\t1\t0\n1\t2\t1\n1\t3\t2\n2\t2\t0\n2\t3\t2\n");
+  const fs::path other = folder / "other";
+  REQUIRE(run_sea({"train", unknown, "--model", "bpr", "--epochs", "1", "--output", other}).code == 0);
+  const CommandResult refused = run_sea({"evaluate", other, "--known-items"});
+  CHECK(refused.code == 1);
+  CHECK(refused.out.empty());
+  CHECK(contains(refused.error, "--known-items: no item of the test split has a training pair"));
+}
+
 TEST_CASE("sea recommend: the items of largest inner product of the exported vectors", "[command]") {
   const Trained& t = trained();
   struct Case {

@@ -12,6 +12,21 @@
 
 using namespace sea;
 
+TEST_CASE("evaluation: held-out pairs of items without a training pair can be left out") {
+  HostCsr train, held_out;
+  train.rows = held_out.rows = 4;
+  train.columns = held_out.columns = 6;
+  train.row_offsets = {0, 2, 3, 3, 4};
+  train.column_indices = {0, 2, 2, 5};
+  held_out.row_offsets = {0, 3, 4, 6, 6};
+  held_out.column_indices = {1, 3, 5, 4, 0, 2};
+  const HostCsr known = with_known_items(held_out, train);
+  CHECK(known.rows == 4);
+  CHECK(known.columns == 6);
+  CHECK(known.row_offsets == std::vector<std::int64_t>{0, 1, 1, 3, 3});
+  CHECK(known.column_indices == std::vector<std::int32_t>{5, 0, 2});
+}
+
 namespace {
 
 using Sets = std::vector<std::set<std::int32_t>>;
