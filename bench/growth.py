@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 
+from baselines.comparison import machine
+
 SERIES = {
     # What grows, its values, the rest of the sizes, and what is fitted: (name, largest slope).
     "edges": {
@@ -87,11 +89,6 @@ def slope(xs, ys):
     return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys)) / sum((x - x_mean) ** 2 for x in xs)
 
 
-def processor():
-    with open("/proc/cpuinfo") as cpuinfo:
-        return next((line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")), "unknown")
-
-
 def text(name, figure):
     return f"{figure / 2**20:.0f} MiB" if name == "peak memory" else f"{figure * 1e3:.1f} ms"
 
@@ -109,7 +106,7 @@ def main():
     if unknown:
         parser.error(f"--only takes some of {', '.join(SERIES)}, not {unknown[0]}")
 
-    result = {"date": datetime.date.today().isoformat(), "processor": processor(), "threads": arguments.threads,
+    result = {"date": datetime.date.today().isoformat(), **machine(), "threads": arguments.threads,
               "device": arguments.device, "series": {}}
     too_steep = []
     for series in arguments.only.split(","):
