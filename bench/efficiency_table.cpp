@@ -11,7 +11,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -19,7 +18,6 @@
 #include <string>
 #include <vector>
 
-#include "commit.hpp"
 #include "data/atomic_file.hpp"
 #include "data/file_bytes.hpp"
 #include "data/synth.hpp"
@@ -28,6 +26,7 @@
 #include "efficiency/report.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
+#include "support/provenance.hpp"
 #include "training/device.hpp"
 #include "training/signals.hpp"
 
@@ -164,13 +163,6 @@ Json measure_apart(const std::string& dataset, const std::string& model, const D
   return Json::parse(bytes.begin(), bytes.end());
 }
 
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
-  return text;
-}
-
 /// Everything that would end a run of an hour at its end is asked at its start.
 void check(Options& options) {
   options.datasets = chosen("--datasets", options.datasets, paper_datasets());
@@ -201,9 +193,7 @@ void run(Options options) {
   SignalGuard signals;
   signals.defer();
   const ScratchFolder scratch;
-  Json report;
-  report["date"] = today();
-  report["commit"] = commit;
+  Json report = provenance();
   report["data"] = Json::object();
   report["rows"] = Json::array();
   for (const std::string& dataset : options.datasets) {

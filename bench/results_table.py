@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A Markdown table of finished runs: test metrics at the best validation epoch, the mean over seeds and its standard
-deviation, and, of bpr, lightgcn and layergcn on the paper's Amazon data, the share of the paper's figure. Its others need
-the real features, which are not distributed with the interactions.
+deviation, and, of bpr, lightgcn and layergcn on the paper's Amazon data, the share of the paper's figure. The paper's other
+models need the real features, which are not distributed with the interactions.
 
     python3 bench/results_table.py FOLDER... [--metrics recall@10,recall@20,ndcg@10,ndcg@20]
 

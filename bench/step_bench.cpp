@@ -19,6 +19,7 @@
 #include "models/registry.hpp"
 #include "sea/error.hpp"
 #include "support/device_memory.hpp"
+#include "support/provenance.hpp"
 #include "training/device.hpp"
 #include "training/evaluation.hpp"
 #include "training/trainer.hpp"
@@ -192,7 +193,7 @@ void run(const Options& options) {
   preparation.begin("reading");
   Dataset dataset = load_dataset(options.data, configuration.model().files(configuration));
   preparation.begin("building");
-  nlohmann::ordered_json result, sizes;
+  nlohmann::ordered_json result = bench::provenance(), sizes;
   result["implementation"] = "sea " SEA_VERSION;
   result["device"] = device.name;
   sizes = {
@@ -250,9 +251,14 @@ int main(int argc, char** argv) {
   app.add_option("--json", options.json, "file to write the measurement to");
   app.add_flag("--profile", options.profile, "print, and write, the time of every part of a step")
       ->excludes(evaluations);
-  CLI11_PARSE(app, argc, argv);
   try {
+    app.parse(argc, argv);
     sea::run(options);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "error: {}\nsee step_bench --help\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", error.what());
     return 1;

@@ -23,6 +23,11 @@ struct Angle {
   double x_norm, e_norm, cosine;
 };
 
+/// Not max, which would take the floor for a norm that is not a number.
+__device__ double at_least_smallest(double norm) {
+  return norm < smallest_norm ? smallest_norm : norm;
+}
+
 __device__ Angle angle_of(const float* x, const float* e, std::int64_t width, int lane) {
   double x_square = 0.0, e_square = 0.0, product = 0.0;
   for (std::int64_t j = lane; j < width; j += 32) {
@@ -31,8 +36,8 @@ __device__ Angle angle_of(const float* x, const float* e, std::int64_t width, in
     e_square = __fma_rn(b, b, e_square);
     product = __fma_rn(a, b, product);
   }
-  const double x_norm = max(sqrt(cuda::warp_sum(x_square)), smallest_norm);
-  const double e_norm = max(sqrt(cuda::warp_sum(e_square)), smallest_norm);
+  const double x_norm = at_least_smallest(sqrt(cuda::warp_sum(x_square)));
+  const double e_norm = at_least_smallest(sqrt(cuda::warp_sum(e_square)));
   return {x_norm, e_norm, cuda::warp_sum(product) / (x_norm * e_norm)};
 }
 

@@ -32,7 +32,8 @@ __global__ void __launch_bounds__(block_threads)
     sum = __fma_rn(value, value, sum);
   }
   const double norm = sqrt(cuda::warp_sum(sum));
-  const auto inverse = static_cast<float>(1.0 / max(norm, smallest_norm));
+  // Not max, which would take the floor for a norm that is not a number.
+  const auto inverse = static_cast<float>(1.0 / (norm < smallest_norm ? smallest_norm : norm));
   if (lane == 0) inverse_norms[i] = inverse;
   for (std::int64_t j = lane; j < x.columns; j += 32) y(i, j) = x(i, j) * inverse;
 }

@@ -43,6 +43,18 @@ TEST_CASE("cosine_scale multiplies rows by their cosine to other rows") {
   });
 }
 
+TEST_CASE("cosine_scale: a NaN on either side is its whole row's, and no other's") {
+  for_each_backend([](Backend& backend) {
+    std::vector<float> values = random_values(3 * 40, 5), other = random_values(3 * 40, 6);
+    values[3] = std::nanf("");
+    other[2 * 40 + 33] = std::nanf("");
+    const StridedMatrix x(backend, values, 3, 40), e(backend, other, 3, 40), y(backend, 3, 40);
+    backend.cosine_scale(x.view(), e.view(), y.view());
+    const std::vector<float> rows = y.values();
+    for (std::size_t i = 0; i < rows.size(); ++i) CHECK(std::isnan(rows[i]) == (i / 40 != 1));
+  });
+}
+
 TEST_CASE("cosine_scale of zero and tiny rows, and their gradients") {
   for_each_backend([](Backend& backend) {
     // Zero rows on either side; a row of norm 5e-9, which is divided by 1e-8; one of norm 5e-7, which is not.

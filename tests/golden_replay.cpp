@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
         std::filesystem::absolute(golden.path() / ".").parent_path().parent_path() / "golden");
     return sea::test::replay_models(golden, beside, *backend) ? 0 : 1;
   } catch (const std::exception& error) {
-    std::cerr << "golden_replay: " << error.what() << '\n';
+    std::cerr << "error: " << error.what() << '\n';
     return 1;
   }
 }

@@ -74,6 +74,7 @@ TEST_CASE("linear_backward equals central differences, with and without the inpu
 
 TEST_CASE("linear_backward sums several blocks of rows") {
   for_each_backend([](Backend& backend) {
+    // As long a sum as tensor cores, which round towards zero, keep to 4e-6.
     const Shape shape{1300, 5, 4};
     const TestMatrix x(backend, shape.n, shape.in, 0, 1), weight(backend, shape.out, shape.in, 0, 2);
     const TestMatrix dy(backend, shape.n, shape.out, 0, 4);
@@ -84,7 +85,7 @@ TEST_CASE("linear_backward sums several blocks of rows") {
     backend.linear_backward(x.view(), weight.view(), dy.view(), {}, dweight.view(), dbias.vector(),
                             workspace);
     CHECK(relative_error(dweight.values(), naive_product(dy.doubles(), x.doubles(), shape.out, shape.n,
-                                                         shape.in, true)) < 1e-6);
+                                                         shape.in, true)) < 4e-6);
     const std::vector<double> ones(static_cast<std::size_t>(shape.n), 1.0);
     CHECK(relative_error(dbias.values(), naive_product(ones, dy.doubles(), 1, shape.n, shape.out)) < 1e-6);
   });

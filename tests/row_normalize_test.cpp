@@ -49,6 +49,18 @@ TEST_CASE("row_normalize divides rows by their norm") {
   });
 }
 
+TEST_CASE("row_normalize: a NaN is its whole row's, and no other's") {
+  for_each_backend([](Backend& backend) {
+    std::vector<float> values = random_values(3 * 40, 5);
+    values[40 + 33] = std::nanf("");
+    const StridedMatrix x(backend, values, 3, 40), y(backend, 3, 40);
+    const Buffer<float> inverse_norms = garbage(backend, 3);
+    backend.row_normalize(x.view(), y.view(), inverse_norms.span());
+    const std::vector<float> rows = y.values();
+    for (std::size_t i = 0; i < rows.size(); ++i) CHECK(std::isnan(rows[i]) == (i / 40 == 1));
+  });
+}
+
 TEST_CASE("row_normalize of zero, tiny and huge rows") {
   for_each_backend([](Backend& backend) {
     const std::vector<float> values{0.0f,   0.0f,   0.0f,    // zero stays zero

@@ -43,7 +43,7 @@ void run_recommend(const RecommendOptions& options) {
   const std::int64_t top_k = parse_option("--top-k", options.top_k, 1, 2147483647);
   check_recommendation_file(options.output);
   if (options.all && !options.users.empty()) throw UsageError("--user and --all: give one of them");
-  if (!options.all && options.users.empty()) throw UsageError("--user or --all is missing: who is it for?");
+  if (!options.all && options.users.empty()) throw UsageError("--user or --all is needed");
   if (options.include_seen && !options.exclude.empty())
     throw UsageError("--include-seen and --exclude: give one of them");
   const SeenItems seen = options.include_seen         ? SeenItems::none

@@ -1,4 +1,3 @@
-#include <algorithm>
 
 #include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -33,7 +32,7 @@ std::vector<double> read_npy_values(const std::filesystem::path& file, std::vect
 /// One array of a .npz archive to be written.
 struct NpzArray {
   std::string name;   ///< without ".npy"
-  std::string descr;  ///< "<f4", "<i4", "<i8"
+  std::string descr;  ///< as NumPy writes it: "<f4", "<i8", "|S12", "|b1"
   std::vector<std::int64_t> shape;
   const void* data = nullptr;
 };

@@ -9,7 +9,6 @@
 #include <map>
 #include <ostream>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include "data/atomic_file.hpp"

@@ -76,6 +76,11 @@ const Key& Configuration::find(const std::string& name, const std::string& sourc
                                nearest_name(name.substr(0, 80), names)));
 }
 
+bool Configuration::has(const std::string& name) const {
+  return std::any_of(model_->keys.begin(), model_->keys.end(),
+                     [&](const Key& key) { return key.name == name; });
+}
+
 void Configuration::set(const std::string& name, const KeyValue& value, const std::string& source) {
   values_[name] = check_value(find(name, source), value, source);
 }

@@ -29,6 +29,8 @@ class Configuration {
   void set(const std::string& key, const KeyValue& value, const std::string& source);
   void set_text(const std::string& key, std::string_view text, const std::string& source);
 
+  /// Whether the model has such a key.
+  bool has(const std::string& key) const;
   /// What was set, else the default.
   KeyValue value(const std::string& key) const;
   std::int64_t integer(const std::string& key) const;

@@ -46,20 +46,17 @@ std::vector<Modality> record_modalities(Model& model, Dataset& dataset, const Co
 }
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress& progress, bool plugged_in) {
+                             const Progress& progress) {
   require_neighbours(configuration, dataset);
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items;
-  const std::uint64_t seed = seed_of(configuration);
-  const std::int64_t e = configuration.integer("embedding_size");
-  const Tensor nodes =
-      program.parameter("node_embedding", users + items, e, xavier_uniform_nodes(seed, users));
+  const Tensor nodes = node_embedding(*model, dataset, configuration);
   const std::vector<Modality> modalities = record_modalities(*model, dataset, configuration, progress);
   const CsrView s = model->graphs[0].view(), s_transposed = model->graphs[1].view();
   const InteractionGraph graph = upload_interaction_graph(
       *model, dataset, configuration.number("dropout"), [](std::int64_t) { return KeptPairs::by_degree; },
-      seed);
+      seed_of(configuration));
 
   // The item graph reads a part of what the interaction graph reads whole: it comes first.
   const Tensor alike = propagate(program, s, s_transposed, nodes.row_range(users, items),
@@ -67,22 +64,24 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const Tensor propagated = propagate(program, graph.training, graph.training, nodes,
                                       configuration.integer("n_ui_layers"), Layers::mean, graph.whole);
   const Tensor user_rows = propagated.row_range(0, users);
-  const Tensor item_rows = program.activation(items, e);
+  const Tensor item_rows = program.activation(items, nodes.columns);
   add(program, propagated.row_range(users, items), alike, item_rows);
   bpr(program, "bpr", 1.0f, BprSum::mean, user_rows, item_rows, model->batch);
   const auto reg_weight = static_cast<float>(configuration.number("reg_weight"));
-  PlugIn plug_in;
+  PlugIn plug_in(configuration);
   for (const Modality& modality : modalities) {
     bpr(program, "bpr_" + modality.name, reg_weight, BprSum::mean, user_rows, modality.projected,
         model->batch);
-    if (plugged_in) plug_in.read(program, configuration, modality.name, modality.projected);
+    plug_in.read(program, modality.name, modality.projected);
   }
-  plug_in.record(*model, configuration);
+  plug_in.record(*model);
   finish_model(*model, configuration, user_rows, item_rows);
   return model;
 }
 
-ModelDescription describe(bool plugged_in) {
+}  // namespace
+
+ModelDescription describe_freedom() {
   ModelDescription freedom;
   freedom.name = "freedom";
   freedom.summary = "a pruned interaction graph, and a frozen item graph of trained features";
@@ -95,21 +94,12 @@ ModelDescription describe(bool plugged_in) {
       number_key("reg_weight", 1e-3, 0.0, 1e6, "weight of BPR between the users and each modality"));
   freedom.check = require_features;
   freedom.files = feature_files;
-  freedom.build = [plugged_in](Backend& backend, Dataset& dataset, const Configuration& configuration,
-                               const Progress& progress) {
-    return build(backend, dataset, configuration, progress, plugged_in);
-  };
-  return plugged_in ? with_plug_in(std::move(freedom)) : freedom;
-}
-
-}  // namespace
-
-ModelDescription describe_freedom() {
-  return describe(false);
+  freedom.build = build;
+  return freedom;
 }
 
 ModelDescription describe_freedom_sea() {
-  return describe(true);
+  return with_plug_in(describe_freedom());
 }
 
 }  // namespace sea

@@ -27,7 +27,7 @@ struct Key {
 
   /// What is allowed, to be put after "must be": "a whole number from 1 to 64".
   std::string allowed() const;
-  /// The default for people: "1e-4", "learning_rate", "[5, 10]".
+  /// The default for people: "0.0001", "learning_rate", "[5, 10]".
   std::string fallback_text() const;
 };
 

@@ -1,6 +1,5 @@
 // LayerGCN (Zhou et al., "Layer-refined Graph Convolutional Networks for Recommendation", ICDE 2023).
 
-#include "models/initial_values.hpp"
 #include "models/recording.hpp"
 #include "models/registry.hpp"
 
@@ -13,15 +12,12 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items;
-  const std::uint64_t seed = seed_of(configuration);
   const auto kept = [](std::int64_t epoch) {
     return epoch % 2 == 0 ? KeptPairs::by_degree : KeptPairs::uniform;
   };
-  const InteractionGraph graph =
-      upload_interaction_graph(*model, dataset, configuration.number("dropout"), kept, seed);
-  const Tensor nodes =
-      program.parameter("node_embedding", users + items, configuration.integer("embedding_size"),
-                        xavier_uniform_nodes(seed, users));
+  const InteractionGraph graph = upload_interaction_graph(*model, dataset, configuration.number("dropout"),
+                                                          kept, seed_of(configuration));
+  const Tensor nodes = node_embedding(*model, dataset, configuration);
   const Tensor refined =
       refine_layers(program, graph.training, nodes, configuration.integer("n_layers"), graph.whole);
   const Tensor user_rows = refined.row_range(0, users), item_rows = refined.row_range(users, items);

@@ -1,7 +1,6 @@
 // LightGCN (He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
 // SIGIR 2020).
 
-#include "models/initial_values.hpp"
 #include "models/recording.hpp"
 #include "models/registry.hpp"
 
@@ -14,11 +13,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items;
-  const std::uint64_t seed = seed_of(configuration);
-  const InteractionGraph graph = upload_interaction_graph(*model, dataset, 0.0, {}, seed);
-  const Tensor nodes =
-      program.parameter("node_embedding", users + items, configuration.integer("embedding_size"),
-                        xavier_uniform_nodes(seed, users));
+  const InteractionGraph graph = upload_interaction_graph(*model, dataset, 0.0, {}, seed_of(configuration));
+  const Tensor nodes = node_embedding(*model, dataset, configuration);
   const Tensor propagated = propagate(program, graph.training, graph.training, nodes,
                                       configuration.integer("n_layers"), Layers::mean);
   const Tensor user_rows = propagated.row_range(0, users), item_rows = propagated.row_range(users, items);

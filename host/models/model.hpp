@@ -53,7 +53,7 @@ struct Model {
   std::map<std::string, Tensor> values;
 };
 
-/// What a model tells about the work before its first step ("neighbours of image_feat.npy", 12.3 s).
+/// What a model tells about the work before its first step ("neighbours of image_feat.npy").
 using Progress = std::function<void(const std::string& what)>;
 
 }  // namespace sea

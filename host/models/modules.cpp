@@ -73,7 +73,7 @@ void push_apart(Program& program, const DistanceSettings& settings, const std::v
     for (const DistancePair& pair : pairs) fit.push_back({pair.generic, pair.unique});
   } else {
     if (pairs.size() != 2)
-      throw UsageError("club_pairs = authors pairs two modalities; with one alone use paper");
+      throw UsageError("club_pairs is authors, which needs two modalities; set club_pairs=paper");
     // pairs[0] is visual, pairs[1] textual: the authors predict the visual half from the textual one.
     fit = {{pairs[1].generic, pairs[0].generic}, {pairs[1].unique, pairs[0].unique}};
   }

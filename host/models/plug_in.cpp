@@ -8,27 +8,28 @@
 
 namespace sea {
 
-void PlugIn::read(Program& program, const Configuration& configuration, const std::string& modality,
-                  Tensor representation) {
-  const ModuleSettings settings = module_settings(configuration);
-  const std::uint64_t seed = seed_of(configuration);
+PlugIn::PlugIn(const Configuration& configuration) : seed_(seed_of(configuration)) {
+  if (configuration.has("align")) settings_ = module_settings(configuration);
+}
+
+void PlugIn::read(Program& program, const std::string& modality, Tensor representation) {
+  if (!active()) return;
   const std::int64_t half = representation.columns / 2;
   ModalityParts parts;
   parts.pair.modality = modality;
   parts.pair.generic = representation.column_range(0, half);
   parts.pair.unique = representation.column_range(half, half);
-  if (settings.align != Align::none) {
-    const Reader first = alignment_head_reader(program, modality, half, settings.head_hidden, 0, seed);
+  if (settings_->align != Align::none) {
+    const Reader first = alignment_head_reader(program, modality, half, settings_->head_hidden, 0, seed_);
     parts.head =
         alignment_head(program, modality, linear(program, parts.pair.generic, first.weight, first.bias),
-                       settings.head_out, seed);
+                       settings_->head_out, seed_);
   }
   modalities_.push_back(parts);
 }
 
-void PlugIn::record(Model& model, const Configuration& configuration) {
-  if (modalities_.empty()) return;
-  separate_learning(model, module_settings(configuration), modalities_, seed_of(configuration));
+void PlugIn::record(Model& model) {
+  if (active()) separate_learning(model, *settings_, modalities_, seed_);
 }
 
 ModelDescription with_plug_in(ModelDescription model) {

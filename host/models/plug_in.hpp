@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,16 +13,20 @@ namespace sea {
 
 /// SEA's two modules beside a model that has one representation a modality (the paper's Table 3): its first
 /// half is the generic part, which the alignment head reads, its second the unique one; the distance reads
-/// both as they are.
+/// both as they are. Under the plain name of the model, which has no keys of the modules, it does nothing.
 class PlugIn {
  public:
+  explicit PlugIn(const Configuration& configuration);
+
+  bool active() const { return settings_.has_value(); }
   /// Records the head on a representation (items x even width). Before anything that reads it whole.
-  void read(Program& program, const Configuration& configuration, const std::string& modality,
-            Tensor representation);
-  /// Records the losses of all that was read, visual first; nothing where nothing was.
-  void record(Model& model, const Configuration& configuration);
+  void read(Program& program, const std::string& modality, Tensor representation);
+  /// Records the losses of all that was read, visual first.
+  void record(Model& model);
 
  private:
+  std::optional<ModuleSettings> settings_;
+  std::uint64_t seed_;
   std::vector<ModalityParts> modalities_;
 };
 

@@ -7,6 +7,7 @@
 #include "data/graph.hpp"
 #include "data/neighbour_cache.hpp"
 #include "data/neighbours.hpp"
+#include "models/initial_values.hpp"
 
 namespace sea {
 
@@ -43,27 +44,40 @@ std::uint64_t seed_of(const Configuration& configuration) {
   return static_cast<std::uint64_t>(configuration.integer("seed"));
 }
 
-std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
-                                   const Configuration& configuration) {
+std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset, std::int64_t train_batch_size,
+                                   std::uint64_t seed) {
   auto model = std::make_unique<Model>(backend);
   model->sampling = DeviceSampling(backend, dataset.train);
-  // A batch holds no more than the epoch: memory is not taken for what never comes.
-  const std::int64_t batch_size =
-      std::min(configuration.integer("train_batch_size"), dataset.train.nonzeros());
-  model->batch =
-      sample_batch(model->program, model->sampling.view(), seed_of(configuration), batch_size, dataset.users);
+  // Memory is not taken for what never comes.
+  const std::int64_t batch_size = std::min(train_batch_size, dataset.train.nonzeros());
+  model->batch = sample_batch(model->program, model->sampling.view(), seed, batch_size, dataset.users);
   return model;
 }
 
-void finish_model(Model& model, const Configuration& configuration, Tensor users, Tensor items) {
+std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
+                                   const Configuration& configuration) {
+  return begin_model(backend, dataset, configuration.integer("train_batch_size"), seed_of(configuration));
+}
+
+void finish_model(Model& model, double learning_rate, Tensor users, Tensor items) {
   model.users = users;
   model.items = items;
   model.program.mark_output(users);
   model.program.mark_output(items);
   AdamSettings adam;
-  adam.learning_rate = configuration.number("learning_rate");
+  adam.learning_rate = learning_rate;
   model.program.finish(adam, model.sampling.pairs(),
                        static_cast<std::int64_t>(model.batch.triples.users.size()));
+}
+
+void finish_model(Model& model, const Configuration& configuration, Tensor users, Tensor items) {
+  finish_model(model, configuration.number("learning_rate"), users, items);
+}
+
+Tensor node_embedding(Model& model, const Dataset& dataset, const Configuration& configuration) {
+  return model.program.parameter("node_embedding", dataset.users + dataset.items,
+                                 configuration.integer("embedding_size"),
+                                 xavier_uniform_nodes(seed_of(configuration), dataset.users));
 }
 
 void regularized_bpr(Model& model, const Configuration& configuration, Tensor users, Tensor items,

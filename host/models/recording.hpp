@@ -21,11 +21,17 @@ HostCsr modality_graph(Backend& backend, const ItemFeatures& modality, ConstMatr
 /// The item graph of one or two modalities, visual first.
 HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight);
 
-/// A model with its sampler and its batch, and nothing recorded yet.
+/// A model with its sampler and its batch, and nothing recorded yet. A batch holds no more than the epoch.
+std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset, std::int64_t train_batch_size,
+                                   std::uint64_t seed);
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const Configuration& configuration);
 /// Names the representations and lays out the program.
+void finish_model(Model& model, double learning_rate, Tensor users, Tensor items);
 void finish_model(Model& model, const Configuration& configuration, Tensor users, Tensor items);
+
+/// Trained rows of all users and then all items, Xavier uniform in either part, under "node_embedding".
+Tensor node_embedding(Model& model, const Dataset& dataset, const Configuration& configuration);
 
 /// The loss of BPR in natural logarithms, "bpr", and `reg_weight` times the norms of the batch's rows of
 /// `reg_users` and `reg_items`, "norm".

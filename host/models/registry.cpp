@@ -14,7 +14,8 @@ std::vector<Key> common_keys(double learning_rate) {
                    "Recall@20"};
   Key device{"device", "where to compute; auto takes the best there is", KeyKind::device, "auto"};
   return {
-      integer_key("embedding_size", 64, 1, 4096, "width of an embedding, one modality's"),
+      integer_key("embedding_size", 64, 1, 4096,
+                  "width of an embedding (one modality's, where there are two)"),
       integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs a step"),
       integer_key("eval_batch_size", 4096, 1, largest_batch, "users ranked at a time; changes no result"),
       number_key("learning_rate", learning_rate, 1e-12, 1.0, "Adam's step size"),

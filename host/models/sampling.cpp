@@ -1,4 +1,3 @@
-#include <algorithm>
 
 #include "models/model.hpp"
 #include "sea/error.hpp"

@@ -91,8 +91,6 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   if (modalities == 1 && settings.align != Align::none) {
     throw UsageError("align needs two modalities; with one feature file alone it may be: none");
   }
-  auto model = std::make_unique<Model>(backend);
-  Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items, e = settings.embedding_size;
 
   std::vector<std::pair<std::string, std::int64_t>> widths;
@@ -103,6 +101,8 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
     }
     widths.emplace_back(modality.modality, modality.values.columns);
   }
+  auto model = begin_model(backend, dataset, settings.train_batch_size, settings.seed);
+  Program& program = model->program;
   const HostCsr neighbours = upload_features(*model, dataset, settings, progress);
   const HostCsr interactions = interaction_graph(dataset.train);
   model->graphs.push_back(to_device(backend, interactions));
@@ -110,10 +110,7 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   model->graphs.push_back(to_device(backend, transpose(neighbours)));
   const CsrView a = model->graphs[0].view(), s = model->graphs[1].view(),
                 s_transposed = model->graphs[2].view();
-  model->sampling = DeviceSampling(backend, dataset.train);
 
-  model->batch =
-      sample_batch(program, model->sampling.view(), settings.seed, settings.train_batch_size, users);
   const auto blocks = static_cast<std::int64_t>(modalities);
   const Tensor nodes = program.activation(users + items, blocks * e);
   std::vector<ModalityParts> recorded;
@@ -125,15 +122,15 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   }
   const Tensor propagated = propagate(program, a, a, nodes, settings.n_ui_layers, Layers::all);
 
-  model->users = propagated.row_range(0, users);
+  Tensor user_rows = propagated.row_range(0, users);
   if (blocks > 1) {
     const Tensor weight = program.parameter("user_modality_weight", users, blocks,
                                             softmax_of_xavier_normal(settings.seed, blocks, users));
-    model->users = modality_weight(program, model->users, weight);
+    user_rows = modality_weight(program, user_rows, weight);
   }
-  model->items = propagate(program, s, s_transposed, propagated.row_range(users, items), settings.n_mm_layers,
-                           Layers::last);
-  bpr(program, "bpr", 1.0f, BprSum::mean_log2, model->users, model->items, model->batch);
+  const Tensor item_rows = propagate(program, s, s_transposed, propagated.row_range(users, items),
+                                     settings.n_mm_layers, Layers::last);
+  bpr(program, "bpr", 1.0f, BprSum::mean_log2, user_rows, item_rows, model->batch);
 
   for (const ModalityParts& modality : recorded) {
     if (modality.pair.generic.empty()) continue;
@@ -142,16 +139,12 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   }
   separate_learning(*model, settings, recorded, settings.seed);
 
-  model->values["user_representation"] = model->users;
-  model->values["item_representation"] = model->items;
-  program.mark_output(model->users);
-  program.mark_output(model->items);
+  model->values["user_representation"] = user_rows;
+  model->values["item_representation"] = item_rows;
   if (settings.keep_values) {
     for (const auto& [name, tensor] : model->values) program.keep(tensor);
   }
-  AdamSettings adam;
-  adam.learning_rate = settings.learning_rate;
-  program.finish(adam, model->sampling.pairs(), settings.train_batch_size);
+  finish_model(*model, settings.learning_rate, user_rows, item_rows);
   return model;
 }
 

@@ -7,12 +7,11 @@ namespace sea {
 
 namespace {
 
-SeaSettings settings_of(const Configuration& configuration, const Dataset& dataset) {
+SeaSettings settings_of(const Configuration& configuration) {
   SeaSettings settings;
   static_cast<ModuleSettings&>(settings) = module_settings(configuration);
   settings.embedding_size = configuration.integer("embedding_size");
-  // A batch holds no more than the epoch: memory is not taken for what never comes.
-  settings.train_batch_size = std::min(configuration.integer("train_batch_size"), dataset.train.nonzeros());
+  settings.train_batch_size = configuration.integer("train_batch_size");
   settings.learning_rate = configuration.number("learning_rate");
   settings.seed = static_cast<std::uint64_t>(configuration.integer("seed"));
   settings.knn_k = configuration.integer("knn_k");
@@ -26,7 +25,7 @@ SeaSettings settings_of(const Configuration& configuration, const Dataset& datas
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress& progress) {
   require_neighbours(configuration, dataset);
-  return build_sea(backend, dataset, settings_of(configuration, dataset), progress);
+  return build_sea(backend, dataset, settings_of(configuration), progress);
 }
 
 }  // namespace

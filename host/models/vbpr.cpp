@@ -30,7 +30,7 @@ HostMatrix side_by_side(Dataset& dataset) {
 }
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress&, bool plugged_in) {
+                             const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::uint64_t seed = seed_of(configuration);
@@ -52,8 +52,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const Tensor items = program.activation(dataset.items, 2 * e);
   copy(program, free_items, items.column_range(0, e));
   const Tensor content = items.column_range(e, e);
-  PlugIn plug_in;
-  if (!plugged_in) {
+  PlugIn plug_in(configuration);
+  if (!plug_in.active()) {
     linear(program, features, weight, bias, content);
   } else {
     Tensor sum = linear(program, features, weight, bias);
@@ -64,44 +64,37 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
       column -= width;
       const LinearParameters layer = linear_parameters(program, name + ".linear", width, e, seed);
       const Tensor own = linear(program, features.column_range(column, width), layer.weight, layer.bias);
-      plug_in.read(program, configuration, name, own);
+      plug_in.read(program, name, own);
       const Tensor next = m + 1 == widths.size() ? content : program.activation(dataset.items, e);
       add(program, sum, own, next);
       sum = next;
     }
   }
   regularized_bpr(*model, configuration, users, items, users, items);
-  plug_in.record(*model, configuration);
+  plug_in.record(*model);
   finish_model(*model, configuration, users, items);
   return model;
-}
-
-ModelDescription describe(bool plugged_in) {
-  ModelDescription vbpr;
-  vbpr.name = "vbpr";
-  vbpr.summary = "half of an item's embedding free, half a linear layer on its features";
-  vbpr.keys = common_keys(1e-3);
-  vbpr.keys.push_back(
-      number_key("reg_weight", 0.1, 0.0, 1e6, "weight of the norms of the batch's embeddings"));
-  const std::vector<Key> features = feature_keys();
-  vbpr.keys.insert(vbpr.keys.end(), features.begin(), features.end());
-  vbpr.check = require_features;
-  vbpr.files = feature_files;
-  vbpr.build = [plugged_in](Backend& backend, Dataset& dataset, const Configuration& configuration,
-                            const Progress& progress) {
-    return build(backend, dataset, configuration, progress, plugged_in);
-  };
-  return plugged_in ? with_plug_in(std::move(vbpr)) : vbpr;
 }
 
 }  // namespace
 
 ModelDescription describe_vbpr() {
-  return describe(false);
+  ModelDescription vbpr;
+  vbpr.name = "vbpr";
+  vbpr.summary = "half of an item's embedding free, half a linear layer on its features";
+  vbpr.keys = common_keys(1e-3);
+  vbpr.keys.push_back(
+      number_key("reg_weight", 2.0, 0.0, 1e6, "weight of the norms of the batch's embeddings"));
+  const std::vector<Key> features = feature_keys();
+  vbpr.keys.insert(vbpr.keys.end(), features.begin(), features.end());
+  vbpr.check = require_features;
+  vbpr.files = feature_files;
+  vbpr.build = build;
+  return vbpr;
 }
 
 ModelDescription describe_vbpr_sea() {
-  return describe(true);
+  return with_plug_in(describe_vbpr());
 }
 
 }  // namespace sea

@@ -105,7 +105,6 @@ class Program {
   Backend& backend() const { return backend_; }
 
   // ---- recording
-  // -------------------------------------------------------------------------------------------
 
   /// An activation, not yet written by anyone.
   Tensor activation(std::int64_t rows, std::int64_t columns);
@@ -156,7 +155,6 @@ class Program {
   void finish(const AdamSettings& adam, std::int64_t pairs, std::int64_t batch_size);
 
   // ---- running
-  // ---------------------------------------------------------------------------------------------
 
   void sample();
   void forward();
@@ -176,7 +174,6 @@ class Program {
   void represent();
 
   // ---- looking
-  // ---------------------------------------------------------------------------------------------
 
   const AdamSettings& adam() const { return adam_; }
   /// The state of the coming step, in device memory.

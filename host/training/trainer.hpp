@@ -69,8 +69,6 @@ class Trainer {
   /// the disk is full.
   TrainingResult run(const TrainingCallbacks& callbacks);
 
-  std::int64_t steps_per_epoch() const { return steps_; }
-
  private:
   using Clock = std::chrono::steady_clock;
 

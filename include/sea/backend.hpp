@@ -129,7 +129,6 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
 
   // ---- memory
-  // ----------------------------------------------------------------------------------------------
 
   /// One line for people: device, threads, libraries.
   virtual std::string description() const = 0;
@@ -150,7 +149,6 @@ class Backend {
   virtual bool host_readable() const { return false; }
 
   // ---- order
-  // -----------------------------------------------------------------------------------------------
 
   /// What `body` asks for begins after what was asked for before, and may run beside what is asked for after,
   /// until `join`. It holds no dense products (matmul, linear, factored_linear), and nothing after it may
@@ -159,15 +157,14 @@ class Backend {
   /// What follows begins after everything that was asked for beside.
   virtual void join() {}
   /// Records the operators that `body` asks for, without doing them: no copy to or from the host and no
-  /// allocation may be among them. Null where recording is of no use: where operators are done as they are
-  /// asked for.
+  /// allocation may be among them, and each of them has been done once before. Null where recording is of no
+  /// use: where operators are done as they are asked for.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& body) {
     static_cast<void>(body);
     return nullptr;
   }
 
   // ---- steps and sampling
-  // ----------------------------------------------------------------------------------
 
   /// Sets `*state` to the next batch: one step further, the next `batch_size` of `pairs` pairs, or the first
   /// ones of the next epoch. `state->count` becomes the number of pairs of that batch.
@@ -191,7 +188,6 @@ class Backend {
                            std::int64_t size, IndexView output) = 0;
 
   // ---- dense
-  // -----------------------------------------------------------------------------------------------
 
   /// C = alpha op(A) op(B) + beta C; op transposes where asked. Where beta is 0, C is not read.
   virtual void matmul(Transpose transpose_a, Transpose transpose_b, float alpha, ConstMatrixView a,
@@ -276,7 +272,6 @@ class Backend {
                                      MatrixView de) = 0;
 
   // ---- graphs
-  // ----------------------------------------------------------------------------------------------
 
   /// Y = A X + residual; `residual` may be empty (then Y = A X), and is Y's shape otherwise. A (n x m), X (m
   /// x w). Its own backward: dX = A^T dY + (the residual's gradient). SEA, Eq. 6, 7 and 12.
@@ -295,7 +290,6 @@ class Backend {
                                          std::int64_t k) const = 0;
 
   // ---- SEA
-  // -------------------------------------------------------------------------------------------------
 
   /// Scales the column blocks of each row: Y[i] = [w[i,0] X[i, block 0] | w[i,1] X[i, block 1] | ...], with
   /// as many equal blocks as `weight` (rows x blocks) has columns. SEA, Eq. 17.
@@ -312,10 +306,9 @@ class Backend {
   virtual std::size_t bpr_workspace(std::int64_t batch_size, std::int64_t width) const = 0;
 
   /// The regulariser beside BPR, forward and backward, on the rows of `users` (U x w) and `items` (I x w)
-  /// that a batch of `count` triples names, with repetition: U_b, P_b, N_b (count x w each). *loss = (||U_b||
-  /// + ||P_b|| +
-  /// ||N_b||) / count, or (||U_b||^2 + ||P_b||^2 + ||N_b||^2) / 2, see EmbeddingNorm. d_users and d_items are
-  /// written whole: zero in rows outside the batch. The gradient of a norm of 0 is 0.
+  /// that a batch of `count` triples names, with repetition: U_b, P_b, N_b (count x w each). *loss is
+  /// (||U_b|| + ||P_b|| + ||N_b||) / count, or (||U_b||^2 + ||P_b||^2 + ||N_b||^2) / 2, see EmbeddingNorm.
+  /// d_users and d_items are written whole: zero in rows outside the batch. The gradient of a norm of 0 is 0.
   virtual void embedding_norm(ConstMatrixView users, ConstMatrixView items, const BatchView& batch,
                               const BatchOrderView& order, const StepState* state, EmbeddingNorm norm,
                               float weight, float* loss, MatrixView d_users, MatrixView d_items,
@@ -356,7 +349,6 @@ class Backend {
   virtual std::size_t l2_distance_workspace(std::int64_t n, std::int64_t width) const = 0;
 
   // ---- optimisation
-  // ----------------------------------------------------------------------------------------
 
   /// One Adam step on flat arenas of one length; t = state->step + 1. Kingma and Ba, 2015, Algorithm 1.
   virtual void adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,

@@ -13,7 +13,10 @@ namespace {
 
 constexpr std::size_t library_workspace_bytes = std::size_t{32} << 20;  // what cuBLAS asks for on Hopper
 constexpr std::int64_t split_floats = std::int64_t{16} << 20;
-constexpr std::int64_t split_depth = 1 << 16;  ///< of one panel
+constexpr std::int64_t split_depth = 4096;  ///< of one panel
+/// The tensor cores round a running sum towards zero and so lose half a bit for every eight columns: longer
+/// sums of the big parts are taken in pieces, which are added to each other rounded to nearest.
+constexpr std::int64_t sum_depth = 512;
 
 void check_blas(cublasStatus_t status, const char* operator_name) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
@@ -25,15 +28,17 @@ int library_int(const char* operator_name, std::int64_t value) {
   return static_cast<int>(value);
 }
 
-/// x = big + small, both TF32 numbers, so that the tensor cores round nothing.
+/// x = big + small, both TF32 numbers, so that the tensor cores round no operand. What lies between two rows
+/// is zeroed.
 __global__ void split_kernel(ConstMatrixView x, MatrixView big, MatrixView small) {
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   const std::int64_t j = static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x;
-  if (i >= x.rows || j >= x.columns) return;
-  const float value = x(i, j);
+  if (i >= x.rows || j >= big.leading_dimension) return;
+  const float value = j < x.columns ? x(i, j) : 0.0f;
   const float upper = __uint_as_float(to_tf32(value));
-  big(i, j) = upper;
-  small(i, j) = __uint_as_float(to_tf32(value - upper));
+  const std::int64_t place = i * big.leading_dimension + j;
+  big.data[place] = upper;
+  small.data[place] = __uint_as_float(to_tf32(value - upper));
 }
 
 struct Split {
@@ -61,6 +66,13 @@ ConstMatrixView part(ConstMatrixView x, bool transposed, std::int64_t first, std
 /// How many rows of `depth` columns, stored either way and padded, fit in `floats` twice.
 std::int64_t rows_that_fit(std::int64_t floats, std::int64_t depth) {
   return std::max<std::int64_t>((floats / 2 / (depth + 4) - 4) / 4 * 4, 1);
+}
+
+/// Rows of a panel: as many panels as `most` rows each ask for, nearly equal ones.
+std::int64_t panel_rows(std::int64_t rows, std::int64_t most) {
+  constexpr std::int64_t tile = 64;
+  const std::int64_t even = blocks_of(rows, blocks_of(rows, most));
+  return std::min(blocks_of(even, tile) * tile, most);
 }
 
 }  // namespace
@@ -146,8 +158,8 @@ void Blas::split_product(const char* operator_name, Transpose transpose_a, Trans
   const std::int64_t k = flip_a ? a.rows : a.columns;
   for (std::int64_t k_first = 0; k_first < k; k_first += split_depth) {
     const std::int64_t depth = std::min(split_depth, k - k_first);
-    const std::int64_t width = std::min(c.columns, rows_that_fit(split_floats / 2, depth));
-    const std::int64_t height = std::min(c.rows, rows_that_fit(split_floats / 2, depth));
+    const std::int64_t width = panel_rows(c.columns, rows_that_fit(split_floats / 2, depth));
+    const std::int64_t height = panel_rows(c.rows, rows_that_fit(split_floats / 2, depth));
     const float beta_here = k_first == 0 ? beta : 1.0f;
     for (std::int64_t j = 0; j < c.columns; j += width) {
       const std::int64_t columns = std::min(width, c.columns - j);
@@ -166,7 +178,11 @@ void Blas::split_product(const char* operator_name, Transpose transpose_a, Trans
         };
         add(split_a.small, split_b.big, beta_here);
         add(split_a.big, split_b.small, 1.0f);
-        add(split_a.big, split_b.big, 1.0f);
+        for (std::int64_t first = 0; first < depth; first += sum_depth) {
+          const std::int64_t count = std::min(sum_depth, depth - first);
+          add(part(split_a.big, flip_a, 0, rows, first, count),
+              part(split_b.big, !flip_b, 0, columns, first, count), 1.0f);
+        }
       }
     }
   }

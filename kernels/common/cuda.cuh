@@ -6,13 +6,16 @@
 // CUDA itself as it is, less static __shared__, float atomics, block- and warp-wide library calls; and these
 // helpers, each with a plain meaning:
 //
+// clang-format off
 //   shared_memory<Shared>()          the block's shared memory, the size the launch asked for
 //   grid_sync()                      a barrier of all threads of a cooperative launch
-//   copy_async_16(shared, global)    16 bytes to shared memory in the background; zeros where `valid` is
-//   false copy_async_4(shared, global)     likewise 4 bytes copy_async_commit()              closes a group
-//   of the copies this thread started copy_async_wait<n>()             waits for all groups of this thread
-//   but the newest n to_tf32(x)                       x rounded to TF32 (ten bits of mantissa), as the tensor
-//   cores want it mma_m16n8k8_tf32(d, a, b)        d += a b on the tensor cores, by all lanes of a warp
+//   copy_async_16(shared, global)    16 bytes to shared memory in the background; zeros where `valid` is false
+//   copy_async_4(shared, global)     likewise 4 bytes
+//   copy_async_commit()              closes a group of the copies that this thread started
+//   copy_async_wait<n>()             waits for all groups of this thread but the newest n
+//   to_tf32(x)                       x rounded to TF32 (ten bits of mantissa), as the tensor cores want it
+//   mma_m16n8k8_tf32(d, a, b)        d += a b on the tensor cores, by all lanes of a warp
+// clang-format on
 
 #if defined(SEA_SIMT)
 

@@ -13,13 +13,6 @@ __device__ __forceinline__ T warp_sum(T value) {
   return value;
 }
 
-template <class T>
-__device__ __forceinline__ T warp_max(T value) {
-#pragma unroll
-  for (int half = 16; half > 0; half /= 2) value = max(value, __shfl_xor_sync(full_warp, value, half));
-  return value;
-}
-
 /// The sum over a block of `threads` threads, in every thread: warps first, then the warps' sums in the same
 /// way. `warp_sums` (32 values of shared memory) may be used again when the call has returned.
 template <int threads, class T>

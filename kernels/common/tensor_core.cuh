@@ -32,11 +32,15 @@ using SplitA = SplitFragment<4>;
 using SplitB = SplitFragment<2>;
 
 /// d += a b to nearly float32's precision: three products, the small ones first; the product of the two small
-/// parts is below the last bit.
+/// parts is below the last bit. The tensor cores round towards zero, and a long sum kept in them would lose
+/// half a bit in each product: it is kept outside, rounded to nearest.
 __device__ __forceinline__ void mma_m16n8k8_tf32x3(float (&d)[4], const SplitA& a, const SplitB& b) {
-  mma_m16n8k8_tf32(d, a.small, b.big);
-  mma_m16n8k8_tf32(d, a.big, b.small);
-  mma_m16n8k8_tf32(d, a.big, b.big);
+  float product[4] = {};
+  mma_m16n8k8_tf32(product, a.small, b.big);
+  mma_m16n8k8_tf32(product, a.big, b.small);
+  mma_m16n8k8_tf32(product, a.big, b.big);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) d[i] = __fadd_rn(d[i], product[i]);
 }
 
 }  // namespace sea::cuda

@@ -8,66 +8,34 @@
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <sstream>
 #include <thread>
 
 #include "data/npy.hpp"
-#include "data/synth.hpp"
 #include "models/grid.hpp"
 #include "models/registry.hpp"
 #include "support/catch.hpp"
 #include "support/command.hpp"
 #include "support/files.hpp"
 #include "support/process.hpp"
-#include "support/skip.hpp"
+#include "support/search.hpp"
 
 using sea::test::BackgroundProcess;
 using sea::test::CommandResult;
 using sea::test::contains;
+using sea::test::json_of;
+using sea::test::line_count;
 using sea::test::read_file;
+using sea::test::SearchSetting;
 using sea::test::TemporaryFolder;
+using sea::test::whole_search;
+using sea::test::WholeSearch;
 using sea::test::write_file;
 
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-const std::vector<std::string> small_model = {"--set", "train_batch_size=128",
-                                              "--set", "embedding_size=8",
-                                              "--set", "club_steps=3",
-                                              "--set", "knn_k=5",
-                                              "--set", "topk=10,20",
-                                              "--set", "checkpoint_seconds=0.02",
-                                              "--set", "epochs=4"};
-
-const std::vector<std::string> small_grid = {"--grid", "learning_rate=0.001,0.02", "--grid",
-                                             "align=solosim,none"};
-
-struct Setting {
-  TemporaryFolder folder;
-  fs::path data = folder / "data";
-  Setting() {
-    sea::synthesize(data, {150, 70, 1700, 16, 12}, 5, [](const char*, double) {});
-  }
-  std::vector<std::string> words(const std::string& command, const fs::path& output,
-                                 const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all = {SEA_COMMAND, command, data, "--output", output};
-    all.insert(all.end(), small_model.begin(), small_model.end());
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
-  }
-  std::vector<std::string> tune(const fs::path& output, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all = words("tune", output, small_grid);
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
-  }
-};
-
-Json json_of(const fs::path& file) {
-  return Json::parse(read_file(file));
-}
 
 /// What a search found, without what time tells.
 Json outcome_of(const fs::path& folder) {
@@ -89,25 +57,6 @@ std::vector<std::string> bits_of(const fs::path& folder) {
       bits.push_back(read_file(run / name));
   }
   return bits;
-}
-
-/// A search that was never stopped, made once for all tests of this file.
-struct Whole {
-  Setting setting;
-  fs::path folder = setting.folder / "whole";
-  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  CommandResult result = sea::test::run_command(setting.tune(folder, {"--threads", "1"}));
-  /// How long a search takes on this machine.
-  std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-};
-
-const Whole& whole() {
-  static const Whole once;
-  return once;
-}
-
-int line_count(const std::string& text) {
-  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
 /// The words of a line.
@@ -146,7 +95,7 @@ TEST_CASE("configuration: the assignments of one make the same again", "[tune]")
 }
 
 TEST_CASE("sea tune: a row is what sea train makes of the same settings", "[command][tune]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   INFO(w.result.error);
   REQUIRE(w.result.code == 0);
   const Json search = json_of(w.folder / "tune.json");
@@ -181,7 +130,7 @@ TEST_CASE("sea tune: a row is what sea train makes of the same settings", "[comm
 }
 
 TEST_CASE("sea tune: the table, best first, and the command that repeats it", "[command][tune]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   const Json search = json_of(w.folder / "tune.json");
   std::istringstream out(w.result.out);
   std::string line;
@@ -230,7 +179,7 @@ TEST_CASE("sea tune: the table, best first, and the command that repeats it", "[
 }
 
 TEST_CASE("sea tune --jobs: the same at any number", "[command][tune]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   const TemporaryFolder folder;
   for (const char* jobs : {"2", "3"}) {
     const fs::path output = folder / jobs;
@@ -248,7 +197,7 @@ TEST_CASE("sea tune --jobs: the same at any number", "[command][tune]") {
 }
 
 TEST_CASE("sea tune --resume: a finished search, and one of changed settings or data", "[command][tune]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   const std::string before = read_file(w.folder / "tune.json");
   const auto resume = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {SEA_COMMAND, "tune", w.setting.data, "--resume", "--output", w.folder});
@@ -292,7 +241,7 @@ TEST_CASE("sea tune --resume: a finished search, and one of changed settings or 
 
 TEST_CASE("sea tune: killed and stopped at any moment; resumed equals never stopped",
           "[command][tune][interruption]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   const TemporaryFolder folder;
   const fs::path output = folder / "search";
   int ended = 0;
@@ -312,7 +261,7 @@ TEST_CASE("sea tune: killed and stopped at any moment; resumed equals never stop
     REQUIRE(result.code == 128 + signal);
     CHECK(result.out.empty());
     ++ended;
-    // Whole at any time.
+    // WholeSearch at any time.
     CHECK(json_of(output / "tune.json")["rows"].size() == 4);
   }
   CHECK(ended >= 2);
@@ -321,7 +270,7 @@ TEST_CASE("sea tune: killed and stopped at any moment; resumed equals never stop
 }
 
 TEST_CASE("sea tune: a signal stops the runs, which save their state", "[command][tune][interruption]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   const TemporaryFolder folder;
   const fs::path output = folder / "search";
   BackgroundProcess process(w.setting.words("tune", output,
@@ -350,7 +299,7 @@ TEST_CASE("sea tune: a signal stops the runs, which save their state", "[command
 }
 
 TEST_CASE("sea tune: a combination that fails has its row, and the others are trained", "[command][tune]") {
-  const Whole& w = whole();
+  const WholeSearch& w = whole_search();
   const TemporaryFolder folder;
   const fs::path output = folder / "search";
   // 70 items have no 1000 neighbours, and features of 3e38 leave the range of float32.
@@ -383,148 +332,4 @@ TEST_CASE("sea tune: a combination that fails has its row, and the others are tr
   CHECK(contains(again.error, "4 combinations, 1 finished"));
   CHECK(contains(again.error, "error: 3 of 4 combinations failed"));
   CHECK(contains(result.out, "\nsea train "));
-}
-
-TEST_CASE("sea tune: what cannot be searched is one line, and nothing is left behind",
-          "[command][tune][hostile]") {
-  const Whole& w = whole();
-  struct Case {
-    std::vector<std::string> words;
-    std::vector<std::string> parts;
-  };
-  const std::vector<Case> cases = {
-      {{}, {"--grid", "key=v1,v2"}},
-      {{"--grid", "alpa=1,2"}, {"--grid alpa=1,2", "'alpa'", "did you mean alpha"}},
-      {{"--grid", "alpha"}, {"--grid alpha", "key=value"}},
-      {{"--grid", "=1"}, {"--grid =1", "key=value"}},
-      {{"--grid", "alpha="}, {"--grid alpha=", "alpha is ''", "a number from"}},
-      {{"--grid", "alpha=1,,2"}, {"alpha is ''"}},
-      {{"--grid", "alpha=1,x"}, {"alpha is 'x'", "a number from"}},
-      {{"--grid", "knn_k=5,0"}, {"knn_k is '0'", "a whole number from 1"}},
-      {{"--grid", "align=solosim,cosine"}, {"align is 'cosine'", "infonce"}},
-      {{"--grid", "alpha=0.1,1e-1"}, {"0.1 stands twice"}},
-      {{"--grid", "alpha=1", "--grid", "alpha=2"}, {"--grid alpha=2", "alpha stands twice"}},
-      {{"--grid", "topk=5,10"}, {"topk is a list", "--set"}},
-      {{"--grid", "valid_metric=Recall@20,NDCG@20"}, {"valid_metric", "compared"}},
-      {{"--grid", "device=cpu"}, {"--device"}},
-      {{"--grid", "threads=1,2"}, {"--threads"}},
-      {{"--grid", "model=sea"}, {"--model"}},
-      {{"--grid", "alpha=1,2", "--set", "alpha=3"}, {"--set alpha=3", "grid"}},
-      {{"--grid", "seed=1,2", "--seed", "3"}, {"--seed 3", "grid"}},
-      {{"--grid", "distance=club,l2", "--model", "SEAb"}, {"--model SEAb", "distance", "grid"}},
-      {{"--grid", "alpha=1,2", "--seed", "3,4"}, {"--seed 3,4", "--grid seed=3,4"}},
-      {{"--grid", "alpha=1,2", "--jobs", "0"}, {"--jobs 0", "1 to 1024"}},
-      {{"--grid", "alpha=1,2", "--jobs", "two"}, {"--jobs two"}},
-      {{"--grid", "alpha=1,2", "--model", "sea2"}, {"--model", "sea2"}},
-      {{"--grid", "epochs=1,5", "--set", "eval_step=2"}, {"eval_step is 2", "epochs"}},
-      {{"--grid", "vision_feature_file=image_feat.npy,null"}, {"vision_feature_file is null", "align=none"}},
-  };
-  const TemporaryFolder folder;
-  const auto check = [&](const fs::path& data, const std::vector<std::string>& more, int code,
-                         const std::vector<std::string>& parts) {
-    std::vector<std::string> words = {SEA_COMMAND, "tune", data, "--output", folder / "search"};
-    words.insert(words.end(), more.begin(), more.end());
-    const CommandResult result = sea::test::run_command(words);
-    INFO(result.error);
-    CHECK(result.code == code);
-    CHECK(line_count(result.error) == 1);
-    CHECK(result.error.rfind("error: ", 0) == 0);
-    CHECK(result.out.empty());
-    for (const std::string& part : parts) {
-      INFO("lacks: " << part);
-      CHECK(contains(result.error, part));
-    }
-    CHECK(!fs::exists(folder / "search"));
-  };
-  for (const Case& c : cases) check(w.setting.data, c.words, 2, c.parts);
-  std::string many = "seed=0";
-  for (int i = 1; i < 200; ++i) many += "," + std::to_string(i);
-  std::string steps = many;
-  steps.replace(0, 6, "stopping_step=200");
-  check(w.setting.data, {"--grid", many, "--grid", steps}, 2, {"more than 10000 combinations"});
-  check(folder / "nowhere", {"--grid", "alpha=1,2"}, 1, {"nowhere"});
-  check(w.setting.data, {"--grid", "text_feature_file=text_feat.npy,none.npy"}, 1, {"none.npy"});
-
-  // Folders that are no search.
-  const fs::path there = folder / "there";
-  write_file(there / "letter", "dear");
-  const auto refused = [&](const std::string& part) {
-    const CommandResult result = sea::test::run_command(
-        {SEA_COMMAND, "tune", w.setting.data, "--output", there, "--resume", "--grid", "alpha=1,2"});
-    INFO(result.error);
-    CHECK(result.code == 1);
-    CHECK(line_count(result.error) == 1);
-    CHECK(contains(result.error, part));
-  };
-  refused("no tune.json");
-  for (const char* content : {"{", "[]", "{}", R"({"model": "sea", "grid": {"alpha": [1, 2]}, "rows": []})",
-                              R"({"model": "sea", "grid": {"alpa": [1]}, "rows": []})"}) {
-    write_file(there / "tune.json", content);
-    refused("is damaged");
-  }
-}
-
-namespace {
-
-/// A Python that has matplotlib; counts a skip where there is none.
-std::string plotting_python() {
-  for (const char* python : {"python3", "/usr/bin/python3"}) {
-    if (sea::test::run_command({python, "-c", "import matplotlib"}).code == 0) return python;
-  }
-  sea::test::skip("no python3 with matplotlib");
-  return {};
-}
-
-}  // namespace
-
-TEST_CASE("plot_tune.py: a picture of a search, and one clear line where there is none", "[command][tune]") {
-  const std::string python = plotting_python();
-  if (python.empty()) return;
-  const Whole& w = whole();
-  const TemporaryFolder folder;
-  const std::string script = std::string(SEA_SOURCE_DIR) + "/bench/plot_tune.py";
-  const auto plot = [&](std::vector<std::string> more) {
-    more.insert(more.begin(), {python, "-B", script});
-    return sea::test::run_command(more);
-  };
-  const fs::path picture = folder / "picture.svg";
-  const CommandResult drawn = plot({w.folder, "--output", picture});
-  INFO(drawn.error);
-  REQUIRE(drawn.code == 0);
-  const std::string svg = read_file(picture);
-  CHECK(contains(svg, "<svg"));
-  for (const char* part : {"learning_rate", "align", "solosim", "none", "Recall@20"})
-    CHECK(contains(svg, part));
-  // The points, as numbers: the best on validation of those that share a value.
-  const CommandResult listed = plot({w.folder, "--output", picture, "--metric", "ndcg@10", "--print"});
-  REQUIRE(listed.code == 0);
-  const Json rows = json_of(w.folder / "tune.json")["rows"];
-  std::string expected;
-  for (const auto& [key, pairs] : std::vector<std::pair<std::string, std::vector<std::vector<std::size_t>>>>{
-           {"learning_rate", {{0, 1}, {2, 3}}}, {"align", {{0, 2}, {1, 3}}}}) {
-    for (const std::vector<std::size_t>& pair : pairs) {
-      const auto valid = [&](std::size_t i) { return rows[i]["valid"]["recall@20"].get<double>(); };
-      const Json& row = rows[valid(pair[1]) > valid(pair[0]) ? pair[1] : pair[0]];
-      const Json& value = row["values"][key];
-      expected += fmt::format("{}\t{}\t{:.6f}\t{:.6f}\n", key,
-                              value.is_string() ? value.get<std::string>() : value.dump(),
-                              row["valid"]["ndcg@10"].get<double>(), row["test"]["ndcg@10"].get<double>());
-    }
-  }
-  CHECK(listed.out == expected);
-
-  const auto check_refused = [&](const std::vector<std::string>& more, const std::string& part) {
-    const CommandResult result = plot(more);
-    INFO(result.error);
-    CHECK(result.code != 0);
-    CHECK(line_count(result.error) == 1);
-    CHECK(contains(result.error, part));
-  };
-  const fs::path none = folder / "none.svg";
-  check_refused({folder / "nowhere", "--output", none}, "tune.json");
-  check_refused({w.folder, "--output", none, "--metric", "recall@7"}, "recall@7");
-  check_refused({w.folder, "--output", folder / "no" / "none.svg"}, "none.svg");
-  write_file(folder / "bad" / "tune.json", "{}");
-  check_refused({folder / "bad", "--output", none}, "is not that of a search");
-  CHECK(!fs::exists(none));
 }

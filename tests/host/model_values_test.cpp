@@ -148,8 +148,9 @@ TEST_CASE("models: the plugged-in modules read the halves of each modality, and 
   const TrainingFixture fixture;
   CpuBackend backend(1);
   const Dataset dataset = load_dataset(fixture.data, DatasetFiles{});
-  const std::vector<std::string> settings = {"align=solosim",   "distance=l2",   "alpha=0.3", "beta=0.7",
-                                             "temperature=0.2", "head_hidden=8", "head_out=8"};
+  const std::vector<std::string> settings = {"align=solosim", "distance=l2",     "alpha=0.3",
+                                             "beta=0.7",      "temperature=0.2", "head_hidden=8",
+                                             "head_out=8",    "reg_weight=0.1"};
   for (const std::string name : {"vbpr+sea", "freedom+sea"}) {
     INFO(name);
     const auto model = build(backend, fixture.data, name, settings);
@@ -189,7 +190,7 @@ TEST_CASE("models: the plugged-in modules read the halves of each modality, and 
     if (vbpr) {
       total += 0.1 * term("norm");
     } else {
-      total += 1e-3 * (term("bpr_visual") + term("bpr_textual"));
+      total += 0.1 * (term("bpr_visual") + term("bpr_textual"));
     }
     program.update();
     CHECK(term("total") == Approx(total).epsilon(1e-5));

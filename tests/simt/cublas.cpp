@@ -35,6 +35,26 @@ struct Product {
   std::int64_t lda, ldb, ldc;
   bool transpose_a, transpose_b, tf32;
 
+  /// sums += row right
+  void add(const float* row, const std::vector<float>& right, std::vector<float>& sums) const {
+    for (std::int64_t p = 0; p < k; ++p) {
+      for (std::int64_t i = 0; i < m; ++i) sums[i] += row[p] * right[p * m + i];
+    }
+  }
+  /// The same by eight elements at a time, each sum rounded towards zero.
+  void add_by_tensor_cores(const float* row, const std::vector<float>& right,
+                           std::vector<float>& sums) const {
+    std::vector<double> group(static_cast<std::size_t>(m));
+    for (std::int64_t first = 0; first < k; first += 8) {
+      std::copy(sums.begin(), sums.end(), group.begin());
+      for (std::int64_t p = first; p < std::min(k, first + 8); ++p) {
+        const double factor = row[p];
+        for (std::int64_t i = 0; i < m; ++i) group[i] += factor * static_cast<double>(right[p * m + i]);
+      }
+      std::transform(group.begin(), group.end(), sums.begin(), sea::simt::toward_zero);
+    }
+  }
+
   void operator()() const {
     // The columns of C are the rows of C^T = op(B)^T op(A)^T.
     const std::vector<float> left = packed(b, ldb, !transpose_b, n, k, tf32);
@@ -42,10 +62,10 @@ struct Product {
     std::vector<float> sums(static_cast<std::size_t>(m));
     for (std::int64_t j = 0; j < n; ++j) {
       std::fill(sums.begin(), sums.end(), 0.0f);
-      for (std::int64_t p = 0; p < k; ++p) {
-        const float factor = left[j * k + p];
-        const float* row = right.data() + p * m;
-        for (std::int64_t i = 0; i < m; ++i) sums[i] += factor * row[i];
+      if (tf32) {
+        add_by_tensor_cores(left.data() + j * k, right, sums);
+      } else {
+        add(left.data() + j * k, right, sums);
       }
       float* column = c + j * ldc;
       for (std::int64_t i = 0; i < m; ++i) {

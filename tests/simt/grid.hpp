@@ -76,8 +76,8 @@ void warp_collective(const char* what, unsigned mask, WarpOperation operation, v
 void* shared_memory_of(std::size_t bytes, std::size_t alignment, Site site);
 bool in_shared_memory(const void* address, std::size_t bytes);
 
-/// An asynchronous copy of 16 bytes to shared memory, zeros where `valid` is not set. It arrives at once or
-/// at the wait, as drawn.
+/// An asynchronous copy of 4 or 16 bytes to shared memory, zeros where `valid` is not set. It arrives at once
+/// or at the wait, as drawn.
 void start_copy(void* shared, const void* global, std::size_t bytes, bool valid, Site site);
 void commit_copies();
 /// Completes all groups of this thread but the newest `newest`.

@@ -1,10 +1,21 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "simt/grid.hpp"
 
 // What the helpers of kernels/common/cuda.cuh mean on the CPU.
+
+namespace sea::simt {
+
+/// As the tensor cores round a sum.
+inline float toward_zero(double sum) {
+  const auto rounded = static_cast<float>(sum);
+  return std::fabs(static_cast<double>(rounded)) > std::fabs(sum) ? std::nextafter(rounded, 0.0f) : rounded;
+}
+
+}  // namespace sea::simt
 
 namespace sea::cuda {
 

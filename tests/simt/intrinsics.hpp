@@ -12,8 +12,23 @@
 
 // NOLINTBEGIN(readability-identifier-naming): CUDA's names
 
-using std::max;
-using std::min;
+/// Of a number and a NaN, the number, as CUDA has it.
+template <class T>
+T max(T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return std::fmax(a, b);
+  } else {
+    return std::max(a, b);
+  }
+}
+template <class T>
+T min(T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return std::fmin(a, b);
+  } else {
+    return std::min(a, b);
+  }
+}
 
 inline int __popc(unsigned x) {
   return std::popcount(x);

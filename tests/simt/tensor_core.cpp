@@ -38,9 +38,9 @@ void multiply(const simt::WarpPayloads& payloads) {
     const int group = lane / 4, place = lane % 4;
     for (int i = 0; i < 4; ++i) {
       const int row = group + i / 2 * 8, column = 2 * place + i % 2;
-      float sum = own.d[i];
-      for (int k = 0; k < 8; ++k) sum = std::fma(a[row][k], b[k][column], sum);
-      own.d[i] = sum;
+      double sum = own.d[i];
+      for (int k = 0; k < 8; ++k) sum += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
+      own.d[i] = simt::toward_zero(sum);
     }
   }
 }
