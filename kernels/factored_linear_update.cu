@@ -132,7 +132,7 @@ __device__ void multiply(const Shared::Buffer& buffer, const Place& at, Sums& su
       }
     }
   } else {
-#pragma unroll
+#pragma unroll 1  // unrolled, it needs more registers than two blocks of a multiprocessor have
     for (int k = 0; k < depth; k += 8) {
       cuda::SplitA a[2];
 #pragma unroll
