@@ -133,11 +133,7 @@ double solosim_block(const Direction& direction, std::int64_t block_number, bool
       query_over_sum[k] *= inverse_sum;
     }
   }
-  // From the last keys back to the first: of many keys, those are what the caches still hold.
-  for (std::int64_t first = (keys.count - 1) / key_tile * key_tile; first >= 0; first -= key_tile) {
-    block.scatter(keys, first, std::min(key_tile, keys.count - first),
-                  block.exponentials + first * query_block, !first_of_chunk, d_keys);
-  }
+  block.scatter(keys, 0, keys.count, block.exponentials, !first_of_chunk, d_keys);
   return loss;
 }
 
