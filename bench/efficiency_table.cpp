@@ -73,19 +73,13 @@ class ScratchFolder {
   fs::path path_;
 };
 
-bool registered(const std::string& name) {
-  for (const ModelDescription& model : models()) {
-    if (to_lower(model.name) == to_lower(name)) return true;
-    for (const Preset& preset : model.presets) {
-      if (to_lower(preset.name) == to_lower(name)) return true;
-    }
-  }
-  return false;
-}
-
+/// The paper's, in the order of its columns, and the further ones. `sea` itself is SEAa by another name.
 std::vector<std::string> known_models() {
-  std::vector<std::string> known;
-  std::copy_if(paper_models().begin(), paper_models().end(), std::back_inserter(known), registered);
+  std::vector<std::string> known = paper_models();
+  for (const ModelDescription& model : models()) {
+    const bool there = std::find(known.begin(), known.end(), model.name) != known.end();
+    if (!there && model.presets.empty()) known.push_back(model.name);
+  }
   return known;
 }
 

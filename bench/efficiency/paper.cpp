@@ -16,7 +16,7 @@ const std::vector<std::string>& paper_datasets() {
   return datasets;
 }
 
-PaperFigure paper_figure(const std::string& dataset, const std::string& model) {
+std::optional<PaperFigure> paper_figure(const std::string& dataset, const std::string& model) {
   static const std::map<std::pair<std::string, std::string>, PaperFigure> figures = {
       {{"baby", "bpr"}, {1.59, 0.86}},       {{"baby", "lightgcn"}, {1.69, 1.81}},
       {{"baby", "vbpr"}, {1.89, 1.04}},      {{"baby", "freedom"}, {2.13, 2.58}},
@@ -31,7 +31,8 @@ PaperFigure paper_figure(const std::string& dataset, const std::string& model) {
       {{"clothing", "SEAd"}, {4.69, 23.59}}, {{"clothing", "SEAc"}, {13.78, 59.25}},
       {{"clothing", "SEAb"}, {4.69, 21.41}}, {{"clothing", "SEAa"}, {13.78, 57.35}},
   };
-  return figures.at({dataset, model});
+  const auto found = figures.find({dataset, model});
+  return found == figures.end() ? std::nullopt : std::optional(found->second);
 }
 
 }  // namespace sea::bench

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ struct PaperFigure {
 const std::vector<std::string>& paper_models();
 /// Its data sets: baby, sports, clothing.
 const std::vector<std::string>& paper_datasets();
-/// Both by their names above.
-PaperFigure paper_figure(const std::string& dataset, const std::string& model);
+/// Both by their names above; nothing for a model that Table 5 does not have.
+std::optional<PaperFigure> paper_figure(const std::string& dataset, const std::string& model);
 
 }  // namespace sea::bench

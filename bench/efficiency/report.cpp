@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "efficiency/paper.hpp"
@@ -24,7 +25,7 @@ const Cells& titles() {
 
 Cells cells_of(const Json& row) {
   const auto number = [&](const char* key, const char* format) {
-    return fmt::format(fmt::runtime(format), row[key].get<double>());
+    return row[key].is_null() ? "-" : fmt::format(fmt::runtime(format), row[key].get<double>());
   };
   const std::string context = row.contains("context_bytes")
                                   ? fmt::format("{:.2f}", row["context_bytes"].get<double>() / gigabyte)
@@ -83,16 +84,20 @@ std::vector<Cells> table(const Json& report) {
 }  // namespace
 
 Json beside_paper(const std::string& dataset, const Json& measurement) {
-  const PaperFigure paper = paper_figure(dataset, measurement["model"]);
+  const std::optional<PaperFigure> paper = paper_figure(dataset, measurement["model"]);
   Json row;
   row["dataset"] = dataset;
   row.update(measurement);
   const double memory = measurement["memory_bytes"].get<double>() / gigabyte;
   row["memory_gb"] = memory;
-  row["paper_memory_gb"] = paper.memory_gb;
-  row["memory_ratio"] = paper.memory_gb / memory;
-  row["paper_seconds_per_epoch"] = paper.seconds_per_epoch;
-  row["seconds_ratio"] = paper.seconds_per_epoch / measurement["seconds_per_epoch"].get<double>();
+  for (const char* key : {"paper_memory_gb", "memory_ratio", "paper_seconds_per_epoch", "seconds_ratio"})
+    row[key] = nullptr;
+  if (paper) {
+    row["paper_memory_gb"] = paper->memory_gb;
+    row["memory_ratio"] = paper->memory_gb / memory;
+    row["paper_seconds_per_epoch"] = paper->seconds_per_epoch;
+    row["seconds_ratio"] = paper->seconds_per_epoch / measurement["seconds_per_epoch"].get<double>();
+  }
   return row;
 }
 

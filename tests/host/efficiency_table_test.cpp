@@ -98,6 +98,24 @@ TEST_CASE("efficiency_table: a whole epoch is not marked as scaled") {
   CHECK_FALSE(contains(result.out, "~"));
 }
 
+TEST_CASE("efficiency_table: a model that the paper's table does not have") {
+  const TemporaryFolder folder;
+  make_data(folder / "baby");
+  const fs::path file = folder / "table.json";
+  const CommandResult result = run_table({"--data", folder.path(), "--datasets", "baby", "--models",
+                                          "LayerGCN", "--device", "cpu", "--output", file});
+  INFO(result.out << result.error);
+  REQUIRE(result.code == 0);
+  const Json row = Json::parse(read_file(file))["rows"][0];
+  CHECK(row["model"] == "layergcn");
+  CHECK(row["seconds_per_epoch"] > 0.0);
+  for (const char* key : {"paper_memory_gb", "memory_ratio", "paper_seconds_per_epoch", "seconds_ratio"})
+    CHECK(row[key].is_null());
+  // Paper and ratio of the memory, the context, then paper and ratio of the time.
+  CHECK(
+      std::regex_search(result.out, std::regex("layergcn +[0-9.]+ +- +- +- +[0-9.e-]+ +- +- +[0-9.e-]+\n")));
+}
+
 TEST_CASE("efficiency_table: bad input ends in one sentence and writes nothing") {
   const TemporaryFolder folder;
   make_data(folder / "baby");
