@@ -17,7 +17,7 @@ import time
 
 import measure
 
-DEFAULTS = {"embedding_size": 64, "n_layers": 3, "reg_weight": 1e-3, "learning_rate": 1e-3, "train_batch_size": 2048,
+DEFAULTS = {"embedding_size": 64, "n_layers": 4, "reg_weight": 1e-2, "learning_rate": 1e-3, "train_batch_size": 2048,
             "eval_batch_size": 4096, "seed": 999, "topk": [5, 10, 20, 50],
             "vision_feature_file": None, "text_feature_file": None}
 

@@ -38,9 +38,9 @@ ModelDescription describe_layergcn() {
   layergcn.keys = common_keys(1e-3);
   layergcn.keys.push_back(integer_key("n_layers", 4, 1, 64, "propagations on the interaction graph"));
   layergcn.keys.push_back(
-      number_key("dropout", 0.1, 0.0, 0.99, "share of the training pairs that an epoch's graph leaves out"));
+      number_key("dropout", 0.2, 0.0, 0.99, "share of the training pairs that an epoch's graph leaves out"));
   layergcn.keys.push_back(
-      number_key("reg_weight", 1e-3, 0.0, 1e6, "weight of the squares of the batch's embeddings"));
+      number_key("reg_weight", 1e-2, 0.0, 1e6, "weight of the squares of the batch's embeddings"));
   layergcn.build = build;
   return layergcn;
 }

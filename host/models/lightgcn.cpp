@@ -31,9 +31,9 @@ ModelDescription describe_lightgcn() {
   lightgcn.name = "lightgcn";
   lightgcn.summary = "embeddings propagated on the interaction graph, the mean of all layers";
   lightgcn.keys = common_keys(1e-3);
-  lightgcn.keys.push_back(integer_key("n_layers", 3, 1, 64, "propagations on the interaction graph"));
+  lightgcn.keys.push_back(integer_key("n_layers", 4, 1, 64, "propagations on the interaction graph"));
   lightgcn.keys.push_back(
-      number_key("reg_weight", 1e-3, 0.0, 1e6, "weight of the norms of the batch's embeddings"));
+      number_key("reg_weight", 1e-2, 0.0, 1e6, "weight of the norms of the batch's embeddings"));
   lightgcn.build = build;
   return lightgcn;
 }
