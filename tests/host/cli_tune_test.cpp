@@ -261,7 +261,7 @@ TEST_CASE("sea tune: killed and stopped at any moment; resumed equals never stop
     REQUIRE(result.code == 128 + signal);
     CHECK(result.out.empty());
     ++ended;
-    // WholeSearch at any time.
+    // Whole at any time.
     CHECK(json_of(output / "tune.json")["rows"].size() == 4);
   }
   CHECK(ended >= 2);
