@@ -174,15 +174,15 @@ void CudaBackend::synchronize() {
   check(std::exchange(context_->failed_free, cudaSuccess), "deallocate", "giving memory back");
 }
 
-void CudaBackend::beside(const std::function<void()>& body) {
+void CudaBackend::fork(const std::function<void()>& body) {
   cuda::Context& context = *context_;
-  cuda::require(!context.is_beside, "beside", "what runs beside has nothing beside it");
-  check(cudaEventRecord(context.forked, context.stream), "beside", "recording an event");
-  check(cudaStreamWaitEvent(context.second_stream, context.forked), "beside", "waiting for an event");
-  const auto change_streams = [&](bool is_beside) {
+  cuda::require(!context.in_fork, "fork", "a fork does not fork again");
+  check(cudaEventRecord(context.forked, context.stream), "fork", "recording an event");
+  check(cudaStreamWaitEvent(context.second_stream, context.forked), "fork", "waiting for an event");
+  const auto change_streams = [&](bool in_fork) {
     std::swap(context.stream, context.second_stream);
-    context.is_beside = is_beside;
-    context.blas.allow(!is_beside);
+    context.in_fork = in_fork;
+    context.blas.allow(!in_fork);
   };
   change_streams(true);
   try {
@@ -194,12 +194,12 @@ void CudaBackend::beside(const std::function<void()>& body) {
     throw;
   }
   change_streams(false);
-  check(cudaEventRecord(context.joined, context.second_stream), "beside", "recording an event");
+  check(cudaEventRecord(context.joined, context.second_stream), "fork", "recording an event");
   context.must_join = true;
 }
 
 void CudaBackend::join() {
-  cuda::require(!context_->is_beside, "join", "what runs beside waits for nothing");
+  cuda::require(!context_->in_fork, "join", "a fork does not join");
   if (!context_->must_join) return;
   check(cudaStreamWaitEvent(context_->stream, context_->joined), "join", "waiting for an event");
   context_->must_join = false;
@@ -207,12 +207,12 @@ void CudaBackend::join() {
 
 namespace {
 
-class GraphRecording final : public Recording {
+class CudaGraph final : public CapturedGraph {
  public:
-  GraphRecording(cudaStream_t stream, cudaGraph_t graph) : stream_(stream) {
-    check(cudaGraphInstantiate(&executable_, graph, 0), "record", "making a captured graph executable");
+  CudaGraph(cudaStream_t stream, cudaGraph_t graph) : stream_(stream) {
+    check(cudaGraphInstantiate(&executable_, graph, 0), "capture", "making a captured graph executable");
   }
-  ~GraphRecording() override { static_cast<void>(cudaGraphExecDestroy(executable_)); }
+  ~CudaGraph() override { static_cast<void>(cudaGraphExecDestroy(executable_)); }
   void replay() override { check(cudaGraphLaunch(executable_, stream_), "replay", "a captured graph"); }
 
  private:
@@ -222,10 +222,10 @@ class GraphRecording final : public Recording {
 
 }  // namespace
 
-std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& body) {
+std::unique_ptr<CapturedGraph> CudaBackend::capture(const std::function<void()>& body) {
   if (context_->stream == nullptr || context_->stream == cudaStreamLegacy) return nullptr;
   join();
-  check(cudaStreamBeginCapture(context_->stream, cudaStreamCaptureModeThreadLocal), "record",
+  check(cudaStreamBeginCapture(context_->stream, cudaStreamCaptureModeThreadLocal), "capture",
         "beginning a capture");
   cudaGraph_t graph = nullptr;
   try {
@@ -238,16 +238,16 @@ std::unique_ptr<Recording> CudaBackend::record(const std::function<void()>& body
     static_cast<void>(cudaGetLastError());
     throw;
   }
-  check(cudaStreamEndCapture(context_->stream, &graph), "record", "ending a capture");
-  std::unique_ptr<Recording> recording;
+  check(cudaStreamEndCapture(context_->stream, &graph), "capture", "ending a capture");
+  std::unique_ptr<CapturedGraph> captured;
   try {
-    recording = std::make_unique<GraphRecording>(context_->stream, graph);
+    captured = std::make_unique<CudaGraph>(context_->stream, graph);
   } catch (...) {
     static_cast<void>(cudaGraphDestroy(graph));
     throw;
   }
-  check(cudaGraphDestroy(graph), "record", "giving back a captured graph");
-  return recording;
+  check(cudaGraphDestroy(graph), "capture", "giving back a captured graph");
+  return captured;
 }
 
 }  // namespace sea

@@ -24,7 +24,7 @@ struct EvaluateOptions {
   std::string split = "test", checkpoint = "best", device = "auto", threads = "0";
   std::optional<std::string> top_k;
   std::optional<fs::path> data, output;
-  bool known_items = false;
+  bool warm_items = false;
 };
 
 std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Configuration& configuration) {
@@ -37,10 +37,10 @@ std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Confi
 /// The held-out pairs that are asked for.
 HostCsr held_out_of(const EvaluateOptions& options, const Dataset& dataset) {
   const HostCsr& split = options.split == "test" ? dataset.test : dataset.valid;
-  if (!options.known_items) return split;
-  HostCsr known = with_known_items(split, dataset.train);
+  if (!options.warm_items) return split;
+  HostCsr known = with_warm_items(split, dataset.train);
   if (known.nonzeros() == 0) {
-    throw Error(fmt::format("--known-items: no item of the {} split has a training pair in {}", options.split,
+    throw Error(fmt::format("--warm-items: no item of the {} split has a training pair in {}", options.split,
                             dataset.folder.string()));
   }
   return known;
@@ -73,7 +73,7 @@ void run_evaluate(const EvaluateOptions& options) {
     json["run"] = fs::canonical(options.run).string();
     json["checkpoint"] = options.checkpoint;
     json["split"] = options.split;
-    json["known_items"] = options.known_items;
+    json["warm_items"] = options.warm_items;
     json["users"] = metrics.users;
     json["metrics"] = to_json(metrics);
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
@@ -92,7 +92,7 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--top-k", options->top_k, "cut-offs, as in 10,20 (default: those of the run)");
   command->add_option("--checkpoint", options->checkpoint, "best or last (default: best)")
       ->transform(CLI::IsMember({"best", "last"}, CLI::ignore_case));
-  command->add_flag("--known-items", options->known_items,
+  command->add_flag("--warm-items", options->warm_items,
                     "leave out held-out pairs whose item has no training pair");
   command->add_option("--data", options->data, "folder of the data set, where it has moved");
   command->add_option("--output", options->output, "JSON file to write as well");

@@ -181,7 +181,7 @@ class CudaDevice final : public Device {
   std::function<double()> timer(const std::function<void()>& call, std::int64_t calls) override {
     call();  // what a library does at its first call is not recorded
     backend_.synchronize();
-    const std::shared_ptr<Recording> recording = backend_.record([&] {
+    const std::shared_ptr<CapturedGraph> recording = backend_.capture([&] {
       for (std::int64_t i = 0; i < calls; ++i) call();
     });
     return [this, recording] {

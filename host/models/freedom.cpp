@@ -60,7 +60,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
 
   // The item graph reads a part of what the interaction graph reads whole: it comes first.
   const Tensor alike = propagate(program, s, s_transposed, nodes.row_range(users, items),
-                                 configuration.integer("n_mm_layers"), Layers::power);
+                                 configuration.integer("n_mm_layers"), Layers::last);
   const Tensor propagated = propagate(program, graph.training, graph.training, nodes,
                                       configuration.integer("n_ui_layers"), Layers::mean, graph.whole);
   const Tensor user_rows = propagated.row_range(0, users);

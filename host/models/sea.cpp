@@ -129,7 +129,7 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
     user_rows = modality_weight(program, user_rows, weight);
   }
   const Tensor item_rows = propagate(program, s, s_transposed, propagated.row_range(users, items),
-                                     settings.n_mm_layers, Layers::last);
+                                     settings.n_mm_layers, Layers::residual);
   bpr(program, "bpr", 1.0f, BprSum::mean_log2, user_rows, item_rows, model->batch);
 
   for (const ModalityParts& modality : recorded) {

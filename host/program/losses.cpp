@@ -18,7 +18,7 @@ Batch sample_batch(Program& program, const SamplingView& sampling, std::uint64_t
                .kept = {},
                .written_backward = {},
                .workspace = program.backend().sort_batch_workspace(batch_size),
-               .beside = true,
+               .concurrent = true,
                .forward =
                    [&program, batch, users](const NodeRun& run) {
                      run.backend().sort_batch(batch.triples, users, program.state(), batch.order,

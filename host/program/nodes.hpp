@@ -41,10 +41,10 @@ void row_normalize(Program& program, Tensor x, Tensor y);
 
 /// Which powers of the graph a propagation adds up, l = 0..count.
 enum class Layers {
-  all,    ///< sum of A^l X (SEA, Eq. 6, 7)
-  mean,   ///< their mean (LightGCN, FREEDOM)
-  last,   ///< X + A^count X (SEA, Eq. 12)
-  power,  ///< A^count X
+  all,       ///< sum of A^l X (SEA, Eq. 6, 7)
+  mean,      ///< their mean (LightGCN, FREEDOM)
+  residual,  ///< X + A^count X (SEA, Eq. 12)
+  last,      ///< A^count X
 };
 /// count >= 1. `transposed` is A^T, which may be A itself. Where `represented` is given, `represent` reads it
 /// in place of A: evaluation on the whole of a graph of which training sees a part. The graphs must live as

@@ -113,7 +113,7 @@ void Program::plan_gradients() {
 void Program::plan_lifetimes() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
-    std::size_t& bytes = node.beside ? side_workspace_bytes_ : workspace_bytes_;
+    std::size_t& bytes = node.concurrent ? side_workspace_bytes_ : workspace_bytes_;
     bytes = std::max(bytes, node.workspace);
     for (const Tensor& tensor : node.inputs) use(tensor.buffer, static_cast<int>(i));
     for (const Tensor& tensor : node.outputs) use(tensor.buffer, static_cast<int>(i));

@@ -224,14 +224,14 @@ void Program::step() {
   step_by_parts();
   // After the first step, so that what a backend sets up once is not part of the recording.
   if (!observed && !recorded_) {
-    recording_ = backend_.record([this] { step_by_parts(); });
+    recording_ = backend_.capture([this] { step_by_parts(); });
     recorded_ = true;
   }
 }
 
 void Program::sample() {
   observed("sample", "", [&] {
-    backend_.beside([&] {
+    backend_.fork([&] {
       for (const auto& action : sample_) action();
     });
   });
@@ -243,8 +243,8 @@ void Program::forward() {
     const auto body = [&] { run(node.forward, i, static_cast<int>(i), node.is_loss); };
     observed("forward", node.name, [&] {
       if (node.is_loss) backend_.join();
-      if (node.beside) {
-        backend_.beside(body);
+      if (node.concurrent) {
+        backend_.fork(body);
       } else {
         body();
       }
@@ -261,7 +261,7 @@ void Program::represent() {
 void Program::fit() {
   observed("fit", "", [&] {
     if (fit_.empty()) return;
-    backend_.beside([&] {
+    backend_.fork([&] {
       for (const LateAction& late : fit_) late.action(side_workspace());
     });
   });

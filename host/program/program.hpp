@@ -71,7 +71,7 @@ struct Node {
   bool is_loss = false;
   /// Runs beside the nodes that follow, up to the first loss: reads and writes no tensors, and has its
   /// scratch memory for itself.
-  bool beside = false;
+  bool concurrent = false;
   std::function<void(const NodeRun&)> forward;
   std::function<void(const NodeRun&)> backward;
 };
@@ -306,7 +306,7 @@ class Program {
   Buffer<StepState> state_;
   Buffer<std::byte> workspace_, side_workspace_;
   bool recorded_ = false;
-  std::unique_ptr<Recording> recording_;
+  std::unique_ptr<CapturedGraph> recording_;
 };
 
 }  // namespace sea

@@ -12,7 +12,7 @@ Tensor propagate(Program& program, const CsrView& graph, const CsrView& transpos
   // The sum of all layers is evaluated by Horner's rule, X + A (X + A (...)): every product adds the same
   // residual. The last layer alone is a chain of plain products, of which only the final one adds X, if any.
   const bool every_adds = layers == Layers::all || layers == Layers::mean;
-  const bool final_adds = layers != Layers::power;
+  const bool final_adds = layers != Layers::last;
   const auto apply = [=](Backend& backend, const CsrView& a, ConstMatrixView in, MatrixView out,
                          MatrixView first, MatrixView second) {
     ConstMatrixView current = in;

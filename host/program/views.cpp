@@ -122,7 +122,7 @@ VectorView NodeRun::input_gradient_vector(std::size_t i) const {
 }
 
 Workspace NodeRun::workspace() const {
-  if (program_.nodes_[node_].beside) return program_.side_workspace();
+  if (program_.nodes_[node_].concurrent) return program_.side_workspace();
   return {program_.workspace_.data(), program_.workspace_.bytes()};
 }
 

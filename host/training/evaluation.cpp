@@ -5,7 +5,7 @@
 
 namespace sea {
 
-HostCsr with_known_items(const HostCsr& held_out, const HostCsr& train) {
+HostCsr with_warm_items(const HostCsr& held_out, const HostCsr& train) {
   std::vector<bool> known(static_cast<std::size_t>(held_out.columns));
   for (const std::int32_t item : train.column_indices) known[static_cast<std::size_t>(item)] = true;
   HostCsr kept;

@@ -11,7 +11,7 @@
 namespace sea {
 
 /// The held-out pairs (users x items) whose item has a training pair; a user may be left without any.
-HostCsr with_known_items(const HostCsr& held_out, const HostCsr& train);
+HostCsr with_warm_items(const HostCsr& held_out, const HostCsr& train);
 
 /// Full-sort evaluation: every user of a split is ranked over all items but those of their training history.
 /// All memory is taken when it is made: a block of users times the largest cut-off, and a tile.

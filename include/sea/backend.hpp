@@ -98,15 +98,15 @@ struct PairView {
   ConstMatrixView x, y;
 };
 
-/// Operators that a backend has recorded (Backend::record), to be done again as one piece of work. Does not
+/// Operators that a backend has captured (Backend::capture), to be done again as one piece of work. Does not
 /// outlive the backend.
-class Recording {
+class CapturedGraph {
  public:
-  virtual ~Recording() = default;
-  Recording() = default;
-  Recording(const Recording&) = delete;
-  Recording& operator=(const Recording&) = delete;
-  /// Does the recorded operators, on the memory they were recorded with. Asynchronous.
+  virtual ~CapturedGraph() = default;
+  CapturedGraph() = default;
+  CapturedGraph(const CapturedGraph&) = delete;
+  CapturedGraph& operator=(const CapturedGraph&) = delete;
+  /// Does the captured operators, on the memory they were captured with. Asynchronous.
   virtual void replay() = 0;
 };
 
@@ -150,16 +150,16 @@ class Backend {
 
   // ---- order
 
-  /// What `body` asks for begins after what was asked for before, and may run beside what is asked for after,
-  /// until `join`. It holds no dense products (matmul, linear, factored_linear), and nothing after it may
-  /// write what it reads, or touch what it writes, before the join. Copies and `synchronize` join first.
-  virtual void beside(const std::function<void()>& body) { body(); }
-  /// What follows begins after everything that was asked for beside.
+  /// The operators of `body` begin after those asked for before, and may run beside those asked for after,
+  /// until `join`. They are no dense products (matmul, linear, factored_linear), and nothing after them may
+  /// write what they read, or touch what they write, before the join. Copies and `synchronize` join first.
+  virtual void fork(const std::function<void()>& body) { body(); }
+  /// What follows begins after every fork.
   virtual void join() {}
-  /// Records the operators that `body` asks for, without doing them: no copy to or from the host and no
-  /// allocation may be among them, and each of them has been done once before. Null where recording is of no
-  /// use: where operators are done as they are asked for.
-  virtual std::unique_ptr<Recording> record(const std::function<void()>& body) {
+  /// Captures the operators of `body` without doing them: no copy to or from the host and no allocation may
+  /// be among them, and each of them has been done once before. Null where capturing is of no use: where
+  /// operators are done as they are asked for.
+  virtual std::unique_ptr<CapturedGraph> capture(const std::function<void()>& body) {
     static_cast<void>(body);
     return nullptr;
   }

@@ -10,20 +10,20 @@ namespace sea::cuda {
 
 /// What a CudaBackend holds. An operator takes its stream, its products and the size of the device from here.
 struct Context {
-  /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them beside
-  /// others.
+  /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them in a fork, for the
+  /// others' sake.
   int cooperative_multiprocessors() const {
-    return is_beside && multiprocessors > 1 ? multiprocessors / 2 : multiprocessors;
+    return in_fork && multiprocessors > 1 ? multiprocessors / 2 : multiprocessors;
   }
 
   int device = 0;
   int multiprocessors = 0;
   bool owns_stream = false;
-  cudaStream_t stream = nullptr;  ///< where operators go; the second one while `beside` runs
+  cudaStream_t stream = nullptr;  ///< where operators go; the second one while a fork is asked for
   cudaStream_t second_stream = nullptr;
   cudaEvent_t forked = nullptr, joined = nullptr;
-  bool is_beside = false;  ///< while `beside` runs
-  bool must_join = false;  ///< something was asked for beside since the last join
+  bool in_fork = false;    ///< while a fork is asked for
+  bool must_join = false;  ///< a fork since the last join
   cudaMemPool_t pool = nullptr;
   Blas blas;
 

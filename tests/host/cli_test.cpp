@@ -264,8 +264,7 @@ TEST_CASE("sea evaluate: the numbers of the training, and those of a ranking by 
   CHECK(Json::parse(read_file(file))["metrics"] == last["test"]);
 }
 
-TEST_CASE("sea evaluate --known-items: pairs of items that nobody has in training do not count",
-          "[command]") {
+TEST_CASE("sea evaluate --warm-items: pairs of items that nobody has in training do not count", "[command]") {
   const TemporaryFolder folder;
   const fs::path data = folder / "data", run = folder / "run", file = folder / "evaluation.json";
   // Item 3 occurs in the test split alone.
@@ -281,13 +280,13 @@ TEST_CASE("sea evaluate --known-items: pairs of items that nobody has in trainin
     REQUIRE(run_sea(words).code == 0);
     return Json::parse(read_file(file));
   };
-  const Json all = evaluation({}), known = evaluation({"--known-items"});
-  CHECK(all["known_items"] == false);
+  const Json all = evaluation({}), known = evaluation({"--warm-items"});
+  CHECK(all["warm_items"] == false);
   CHECK(all["users"] == 3);
-  CHECK(known["known_items"] == true);
+  CHECK(known["warm_items"] == true);
   CHECK(known["users"] == 1);
   CHECK(known["metrics"]["recall@4"] == 1.0);
-  CHECK(evaluation({"--known-items", "--split", "valid"})["users"] == 2);
+  CHECK(evaluation({"--warm-items", "--split", "valid"})["users"] == 2);
 
   // The same run on data whose test split has such items alone.
   const fs::path unknown = folder / "unknown";
@@ -295,10 +294,10 @@ TEST_CASE("sea evaluate --known-items: pairs of items that nobody has in trainin
              "userID\titemID\tx_label\n0\t0\t0\n0\t1\t1\n1\t1\t0\n1\t2\t1\n1\t3\t2\n2\t2\t0\n2\t3\t2\n");
   const fs::path other = folder / "other";
   REQUIRE(run_sea({"train", unknown, "--model", "bpr", "--epochs", "1", "--output", other}).code == 0);
-  const CommandResult refused = run_sea({"evaluate", other, "--known-items"});
+  const CommandResult refused = run_sea({"evaluate", other, "--warm-items"});
   CHECK(refused.code == 1);
   CHECK(refused.out.empty());
-  CHECK(contains(refused.error, "--known-items: no item of the test split has a training pair"));
+  CHECK(contains(refused.error, "--warm-items: no item of the test split has a training pair"));
 }
 
 TEST_CASE("sea recommend: the items of largest inner product of the exported vectors", "[command]") {

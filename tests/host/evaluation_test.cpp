@@ -20,7 +20,7 @@ TEST_CASE("evaluation: held-out pairs of items without a training pair can be le
   train.column_indices = {0, 2, 2, 5};
   held_out.row_offsets = {0, 3, 4, 6, 6};
   held_out.column_indices = {1, 3, 5, 4, 0, 2};
-  const HostCsr known = with_known_items(held_out, train);
+  const HostCsr known = with_warm_items(held_out, train);
   CHECK(known.rows == 4);
   CHECK(known.columns == 6);
   CHECK(known.row_offsets == std::vector<std::int64_t>{0, 1, 1, 3, 3});

@@ -199,7 +199,7 @@ TEST_CASE("propagation equals the sums and means of powers of the graph that are
     const Buffer<float> v = to_device(backend, graph_values), tv = to_device(backend, transposed_values);
     const CsrView graph{{3, 3, o.data(), c.data()}, v.data()},
         transposed{{3, 3, to.data(), tc.data()}, tv.data()};
-    for (const Layers layers : {Layers::all, Layers::mean, Layers::last, Layers::power}) {
+    for (const Layers layers : {Layers::all, Layers::mean, Layers::residual, Layers::last}) {
       for (const std::int64_t count : {1, 2, 3, 4}) {
         Program program(backend);
         const Tensor p = program.parameter("p", 3, width, given(1)),
@@ -214,10 +214,10 @@ TEST_CASE("propagation equals the sums and means of powers of the graph that are
           std::vector<double> sum = x, power = x;
           for (std::int64_t layer = 1; layer <= count; ++layer) {
             power = naive_product(a, power, 3, 3, width);
-            if (layers == Layers::last && layer < count) continue;
+            if (layers == Layers::residual && layer < count) continue;
             for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += power[i];
           }
-          if (layers == Layers::power) return power;
+          if (layers == Layers::last) return power;
           for (double& value : sum) value /= layers == Layers::mean ? static_cast<double>(count + 1) : 1.0;
           return sum;
         };
