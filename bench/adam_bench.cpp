@@ -26,7 +26,7 @@ struct Inputs {
 
 void adam(Case& c) {
   const Inputs in(c);
-  c.time(in.work(), [=, &backend = c.backend, state = c.state()] {
+  c.time(in.work(), [=, &backend = c.backend, state = c.optimizer_state()] {
     backend.adam(in.parameters, in.gradients, in.first_moment, in.second_moment, AdamSettings{}, state);
   });
 }

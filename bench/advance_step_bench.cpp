@@ -7,7 +7,7 @@ namespace {
 void advance_step(Case& c) {
   c.time({.bytes = 2 * sizeof(StepState), .operations = 0},
          [&backend = c.backend, state = c.state(), pairs = c.size.pairs, batch = c.size.batch] {
-           backend.advance_step(state, pairs, batch);
+           backend.advance_step(state, pairs, batch, {});
          });
 }
 

@@ -18,7 +18,7 @@ void club_fit(Case& c) {
   // each half of q.
   const auto n = static_cast<double>(items);
   c.time({.bytes = 4 * 4 * n * width, .operations = steps * 2 * n * (10.0 * 2 * width * hidden + 16 * width)},
-         [=, &backend = c.backend, state = c.state()] {
+         [=, &backend = c.backend, state = c.optimizer_state()] {
            backend.club_fit(pairs, hidden, parameters, first, second, AdamSettings{}, state, losses,
                             workspace);
          });

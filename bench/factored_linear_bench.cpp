@@ -91,7 +91,7 @@ void factored_linear_update(Case& c) {
   const ConstMatrixView dm = c.random(in.out, in.d);
   const MatrixView first = c.matrix(in.d, in.d), second = c.matrix(in.d, in.d);
   c.time({.bytes = 4 * (wide + in.ones + 6 * square), .operations = in.small() + 12 * square},
-         [=, &backend = c.backend, state = c.state()] {
+         [=, &backend = c.backend, state = c.optimizer_state()] {
            backend.factored_linear_update(in.readers, dm, in.weight, first, second, AdamSettings{}, state,
                                           in.workspace);
          });

@@ -122,18 +122,20 @@ void add_times(nlohmann::ordered_json& result, const std::string& what, std::vec
 }
 
 /// Seconds, and the losses of the first and the last step.
-void time_steps(const Options& options, Program& program, Profile& profile, nlohmann::ordered_json& result) {
+void time_steps(const Options& options, Model& model, Profile& profile, nlohmann::ordered_json& result) {
+  Program& program = model.program;
   float loss_first = 0.0f;
   const auto step = [&](std::int64_t i) {
     if (i == options.warmup) profile.clear();
-    program.step();
+    if (i % model.schedule.steps == 0) model.begin_epoch(i / model.schedule.steps);
+    model.step(i / model.schedule.steps, i % model.schedule.steps);
     program.backend().synchronize();
-    if (i == 0) loss_first = program.download_losses().back();
+    if (i == 0) loss_first = program.losses().download().back();
   };
   add_times(result, "step", timed(options, options.steps, step));
   result["steps"] = options.steps;
   result["loss_first"] = loss_first;
-  result["loss_last"] = program.download_losses().back();
+  result["loss_last"] = program.losses().download().back();
 }
 
 /// Validation and test at once, as a training does after an epoch.
@@ -143,7 +145,7 @@ void time_evaluations(const Options& options, const Dataset& dataset, const Conf
   Evaluator evaluator(program.backend(), model.sampling.view().history, {&dataset.valid, &dataset.test},
                       metric_cutoffs(configuration), configuration.integer("eval_batch_size"),
                       model.users.columns);
-  program.represent();
+  model.evaluate();
   program.backend().synchronize();
   const auto evaluate = [&](std::int64_t /*i*/) {
     static_cast<void>(evaluator.evaluate(program.value(model.users), program.value(model.items)));
@@ -212,7 +214,7 @@ void run(const Options& options) {
     time_evaluations(options, dataset, configuration, *model, result);
   } else {
     dataset = {};
-    time_steps(options, model->program, profile, result);
+    time_steps(options, *model, profile, result);
   }
   result["peak_memory_bytes"] = bench::peak_memory(backend).bytes;  // before the products below
   result["sgemm_gflops"] = sgemm_gflops(backend);

@@ -20,15 +20,16 @@ struct Shared {
 template <int width>
 __global__ void __launch_bounds__(block_threads)
     adam_kernel(float* parameters, const float* gradients, float* first_moment, float* second_moment,
-                std::int64_t count, AdamSettings settings, const StepState* state) {
+                std::int64_t count, AdamSettings settings, const OptimizerState* state) {
   Shared& shared = cuda::shared_memory<Shared>();
-  if (threadIdx.x == 0) shared.step = cuda::adam_step(settings, state->step + 1);
+  if (threadIdx.x == 0) shared.step = cuda::adam_step(settings, state->learning_rate, state->step + 1);
   __syncthreads();
   const cuda::AdamStep step = shared.step;
   const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * block_threads * width;
   std::int64_t i = (static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x) * width;
   for (; i + width <= count; i += stride) {
-    const cuda::Pack<width> gradient = cuda::load_pack<width>(gradients + i);
+    cuda::Pack<width> gradient = {};
+    if (gradients != nullptr) gradient = cuda::load_pack<width>(gradients + i);
     cuda::Pack<width> parameter = cuda::load_pack<width>(parameters + i);
     cuda::Pack<width> first = cuda::load_pack<width>(first_moment + i);
     cuda::Pack<width> second = cuda::load_pack<width>(second_moment + i);
@@ -41,7 +42,8 @@ __global__ void __launch_bounds__(block_threads)
     cuda::store_pack<width>(second_moment + i, second);
   }
   for (; i < count && width > 1; ++i) {  // the end of the arenas, where no whole pack is left
-    cuda::adam_update(step, gradients[i], parameters[i], first_moment[i], second_moment[i]);
+    cuda::adam_update(step, gradients != nullptr ? gradients[i] : 0.0f, parameters[i], first_moment[i],
+                      second_moment[i]);
   }
 }
 
@@ -52,9 +54,9 @@ bool is_aligned(const float* pointer) {
 }  // namespace
 
 void CudaBackend::adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
-                       VectorView second_moment, const AdamSettings& settings, const StepState* state) {
+                       VectorView second_moment, const AdamSettings& settings, const OptimizerState* state) {
   const auto count = static_cast<std::int64_t>(parameters.size());
-  cuda::require_size("adam", "gradients", gradients.size(), count);
+  if (!gradients.empty()) cuda::require_size("adam", "gradients", gradients.size(), count);
   cuda::require_size("adam", "first_moment", first_moment.size(), count);
   cuda::require_size("adam", "second_moment", second_moment.size(), count);
   const auto start = [&](auto kernel, std::int64_t width) {
@@ -62,8 +64,8 @@ void CudaBackend::adam(VectorView parameters, ConstVectorView gradients, VectorV
                                          context_->multiprocessors * blocks_per_multiprocessor);
     cuda::launch(context_->stream, "adam",
                  {dim3(cuda::grid_size(blocks)), dim3(block_threads), sizeof(Shared)}, kernel,
-                 parameters.data(), gradients.data(), first_moment.data(), second_moment.data(), count,
-                 settings, state);
+                 parameters.data(), gradients.empty() ? nullptr : gradients.data(), first_moment.data(),
+                 second_moment.data(), count, settings, state);
   };
   if (is_aligned(parameters.data()) && is_aligned(gradients.data()) && is_aligned(first_moment.data()) &&
       is_aligned(second_moment.data())) {

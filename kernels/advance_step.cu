@@ -5,7 +5,16 @@ namespace sea {
 
 namespace {
 
-__global__ void advance_step_kernel(StepState* state, std::int64_t pairs, std::int64_t batch_size) {
+constexpr std::size_t most_optimizers = 8;
+
+struct Optimizers {
+  OptimizerState* state[most_optimizers];
+};
+
+__global__ void advance_step_kernel(StepState* state, std::int64_t pairs, std::int64_t batch_size,
+                                    Optimizers optimizers) {
+  if (threadIdx.x < most_optimizers && optimizers.state[threadIdx.x] != nullptr)
+    optimizers.state[threadIdx.x]->step += 1;
   if (threadIdx.x > 0) return;
   StepState next = *state;
   next.step += 1;
@@ -20,11 +29,15 @@ __global__ void advance_step_kernel(StepState* state, std::int64_t pairs, std::i
 
 }  // namespace
 
-void CudaBackend::advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size) {
+void CudaBackend::advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size,
+                               std::span<OptimizerState* const> optimizers) {
   cuda::require(pairs > 0, "advance_step", "there must be at least one pair");
   cuda::require(batch_size > 0, "advance_step", "the batch size must be at least 1");
+  cuda::require(optimizers.size() <= most_optimizers, "advance_step", "there are at most 8 optimizers");
+  Optimizers advanced = {};
+  for (std::size_t i = 0; i < optimizers.size(); ++i) advanced.state[i] = optimizers[i];
   cuda::launch(context_->stream, "advance_step", {dim3(1), dim3(32)}, &advance_step_kernel, state, pairs,
-               batch_size);
+               batch_size, advanced);
 }
 
 }  // namespace sea

@@ -153,7 +153,7 @@ bool has_tiles(std::int64_t width, std::int64_t hidden) {
 
 void CudaBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
                            VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
-                           const StepState* state, VectorView losses, Workspace workspace) {
+                           const OptimizerState* state, VectorView losses, Workspace workspace) {
   cuda::require(!pairs.empty() && pairs.size() <= most_pairs, name, "there must be one pair or two");
   const std::int64_t n = pairs[0].x.rows;
   const std::int64_t width = pairs[0].x.columns;

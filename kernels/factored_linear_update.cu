@@ -278,8 +278,8 @@ __global__ void __launch_bounds__(block_threads, 2)
   finish.template apply<width>(place, sums);
 }
 
-__global__ void adam_step_kernel(AdamSettings settings, const StepState* state, cuda::AdamStep* step) {
-  *step = cuda::adam_step(settings, state->step + 1);
+__global__ void adam_step_kernel(AdamSettings settings, const OptimizerState* state, cuda::AdamStep* step) {
+  *step = cuda::adam_step(settings, state->learning_rate, state->step + 1);
 }
 
 /// Whether every operand can be copied 16 bytes at a time.
@@ -327,7 +327,7 @@ void CudaBackend::factored_linear_weight_gradient(std::span<const LinearReader> 
 
 void CudaBackend::factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
                                          MatrixView weight, MatrixView first_moment, MatrixView second_moment,
-                                         const AdamSettings& settings, const StepState* state,
+                                         const AdamSettings& settings, const OptimizerState* state,
                                          Workspace workspace) {
   const char* name = "factored_linear_update";
   const StackedReaders stacked(name, readers, weight.rows);

@@ -13,7 +13,8 @@ using namespace sea::test;
 
 namespace {
 
-constexpr AdamSettings settings{0.01f, 0.9f, 0.999f, 1e-8f};
+constexpr AdamSettings settings{0.9f, 0.999f, 1e-8f};
+constexpr double learning_rate = 0.01f;
 
 /// Algorithm 1 of Kingma and Ba in double precision.
 struct Reference {
@@ -26,7 +27,7 @@ struct Reference {
       first[i] = beta1 * first[i] + (1.0 - beta1) * gradient;
       second[i] = beta2 * second[i] + (1.0 - beta2) * gradient * gradient;
       const double m = first[i] / (1.0 - std::pow(beta1, t)), v = second[i] / (1.0 - std::pow(beta2, t));
-      parameters[i] -= settings.learning_rate * m / (std::sqrt(v) + settings.epsilon);
+      parameters[i] -= learning_rate * m / (std::sqrt(v) + settings.epsilon);
     }
   }
 };
@@ -44,7 +45,7 @@ struct Arenas {
 
 void step(Backend& backend, const Arenas& arenas, const std::vector<float>& gradients, std::int64_t done) {
   const Buffer<float> device = to_device(backend, gradients);
-  const Buffer<StepState> state = to_device(backend, std::vector<StepState>{{done, 3, 5, 7}});
+  const Buffer<OptimizerState> state = to_device(backend, std::vector<OptimizerState>{{done, learning_rate}});
   backend.adam(arenas.parameters.span(), device.span(), arenas.first.span(), arenas.second.span(), settings,
                state.data());
 }
@@ -118,7 +119,7 @@ TEST_CASE("adam gives an element the same bits wherever it lies and however many
   const std::vector<float> whole = run(backend);
   const Arenas arenas(backend, count);
   for (int t = 0; t < 3; ++t) {
-    const StepState state{t, 0, 0, 0};
+    const OptimizerState state{t, learning_rate};
     for (std::int64_t first = 0, size = 1; first < count; first += size, size = size * 3 + 1) {
       const auto offset = static_cast<std::size_t>(first);
       const auto length = static_cast<std::size_t>(std::min(size, count - first));
@@ -130,10 +131,46 @@ TEST_CASE("adam gives an element the same bits wherever it lies and however many
   CHECK(arenas.parameters.download() == whole);
 }
 
+TEST_CASE("adam: weight decay, coupled and decoupled, and no gradient at all") {
+  for_each_backend([](Backend& backend) {
+    constexpr std::int64_t count = 1003;
+    for (const bool decoupled : {false, true}) {
+      for (const bool with_gradient : {true, false}) {
+        const AdamSettings decaying{0.9, 0.999, 1e-8, 0.3, decoupled};
+        const Arenas arenas(backend, count);
+        std::vector<double> p = to_double(random_values(count, 1)), m(count), v(count);
+        for (int t = 1; t <= 4; ++t) {
+          // A first step with a gradient: else the moments have nothing to decay from.
+          const bool given = with_gradient || t == 1;
+          const std::vector<float> gradients =
+              given ? gradients_of_step(count, t) : std::vector<float>(count);
+          const Buffer<float> device = to_device(backend, gradients);
+          const Buffer<OptimizerState> state =
+              to_device(backend, std::vector<OptimizerState>{{t - 1, learning_rate / t}});
+          backend.adam(arenas.parameters.span(), given ? device.span() : std::span<float>(),
+                       arenas.first.span(), arenas.second.span(), decaying, state.data());
+          const double rate = learning_rate / t;
+          for (std::int64_t i = 0; i < count; ++i) {
+            if (decoupled) p[i] *= 1.0 - rate * 0.3;
+            const double g = gradients[i] + (decoupled ? 0.0 : 0.3 * p[i]);
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.999 * v[i] + 0.001 * g * g;
+            p[i] -= rate * (m[i] / (1.0 - std::pow(0.9, t))) /
+                    (std::sqrt(v[i] / (1.0 - std::pow(0.999, t))) + 1e-8);
+          }
+          CHECK(relative_error(arenas.parameters.download(), p) < 1e-6);
+          CHECK(relative_error(arenas.first.download(), m) < 1e-6);
+          CHECK(relative_error(arenas.second.download(), v) < 1e-6);
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("adam refuses arenas of different lengths") {
   CpuBackend backend(1);
   std::vector<float> a(3), b(4);
-  const StepState state;
+  const OptimizerState state;
   CHECK_THROWS_AS(backend.adam(a, b, a, a, settings, &state), Error);
   CHECK_THROWS_AS(backend.adam(a, a, b, a, settings, &state), Error);
   CHECK_THROWS_AS(backend.adam(a, a, a, b, settings, &state), Error);

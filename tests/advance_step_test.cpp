@@ -19,7 +19,7 @@ void check_walk(std::int64_t pairs, std::int64_t batch_size, const std::vector<E
     const Buffer<StepState> state =
         to_device(backend, std::vector<StepState>{{0, 0, 0, std::min(pairs, batch_size)}});
     for (const Expected& next : expected) {
-      backend.advance_step(state.data(), pairs, batch_size);
+      backend.advance_step(state.data(), pairs, batch_size, {});
       const StepState now = state.download().front();
       CHECK(now.step == next.step);
       CHECK(now.epoch == next.epoch);
@@ -42,9 +42,28 @@ TEST_CASE("advance_step with batches that fill the epoch exactly, or are larger 
   check_walk(1, 1, {{1, 1, 0, 1}, {2, 2, 0, 1}});
 }
 
+TEST_CASE("advance_step counts an update of the optimizers that are named") {
+  for_each_backend([](Backend& backend) {
+    const Buffer<StepState> state = to_device(backend, std::vector<StepState>{{0, 0, 0, 4}});
+    const Buffer<OptimizerState> optimizers =
+        to_device(backend, std::vector<OptimizerState>{{5, 0.1}, {7, 0.2}, {9, 0.3}});
+    const std::vector<OptimizerState*> named = {optimizers.data() + 2, optimizers.data()};
+    backend.advance_step(state.data(), 10, 4, named);
+    backend.advance_step(state.data(), 10, 4, {});
+    const std::vector<OptimizerState> now = optimizers.download();
+    CHECK(now[0].step == 6);
+    CHECK(now[1].step == 7);
+    CHECK(now[2].step == 10);
+    CHECK(now[2].learning_rate == 0.3);
+    CHECK(state.download().front().step == 2);
+    const std::vector<OptimizerState*> many(9, optimizers.data());
+    CHECK_THROWS_AS(backend.advance_step(state.data(), 10, 4, many), Error);
+  });
+}
+
 TEST_CASE("advance_step refuses no pairs and empty batches") {
   CpuBackend backend(1);
   StepState state;
-  CHECK_THROWS_AS(backend.advance_step(&state, 0, 4), Error);
-  CHECK_THROWS_AS(backend.advance_step(&state, 4, 0), Error);
+  CHECK_THROWS_AS(backend.advance_step(&state, 0, 4, {}), Error);
+  CHECK_THROWS_AS(backend.advance_step(&state, 4, 0, {}), Error);
 }

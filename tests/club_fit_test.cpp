@@ -18,7 +18,7 @@ struct Problem {
   std::vector<std::vector<float>> x, y;  // of each pair
   std::vector<float> parameters, first_moment, second_moment;
   AdamSettings settings;
-  StepState state;
+  OptimizerState state;
 };
 
 Problem make_problem(std::int64_t n, std::int64_t width, std::int64_t hidden, std::size_t pairs,
@@ -32,7 +32,7 @@ Problem make_problem(std::int64_t n, std::int64_t width, std::int64_t hidden, st
   for (float& value : p.parameters) value *= 0.5f;
   for (float& value : p.first_moment) value *= 0.01f;
   for (const float value : random_values(count, 3)) p.second_moment.push_back(0.01f + 0.001f * value);
-  p.settings.learning_rate = 0.02f;
+  p.state.learning_rate = 0.02f;
   p.state.step = 3;
   return p;
 }
@@ -70,7 +70,7 @@ Reference fit(const Problem& p) {
       r.second_moment[i] = beta2 * r.second_moment[i] + (1.0 - beta2) * gradient[i] * gradient[i];
       const double mean = r.first_moment[i] / (1.0 - std::pow(beta1, t));
       const double variance = r.second_moment[i] / (1.0 - std::pow(beta2, t));
-      r.parameters[i] -= p.settings.learning_rate * mean / (std::sqrt(variance) + p.settings.epsilon);
+      r.parameters[i] -= p.state.learning_rate * mean / (std::sqrt(variance) + p.settings.epsilon);
     }
   }
   return r;
@@ -94,7 +94,7 @@ Result run(Backend& backend, const Problem& p) {
   const Buffer<float> parameters = to_device(backend, p.parameters);
   const Buffer<float> first = to_device(backend, p.first_moment);
   const Buffer<float> second = to_device(backend, p.second_moment);
-  const Buffer<StepState> state = to_device(backend, std::vector<StepState>{p.state});
+  const Buffer<OptimizerState> state = to_device(backend, std::vector<OptimizerState>{p.state});
   const Buffer<float> losses = garbage(backend, p.steps);
   const GarbageWorkspace workspace(backend, backend.club_fit_workspace(p.n, p.width, p.hidden));
   backend.club_fit(pairs, p.hidden, parameters.span(), first.span(), second.span(), p.settings, state.data(),

@@ -190,10 +190,8 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
       const TestMatrix m2(backend, shape.width, shape.in, 0, 5),
           v2(backend, shape.width, shape.in, 0, second);
       const TestMatrix w2(backend, shape.width, shape.in, 0, c.weight.values());
-      Buffer<StepState> state(backend, 1);
-      const StepState third{2, 0, 0, 1};
-      state.upload({&third, 1});
-      const AdamSettings settings{1e-2, 0.9, 0.999, 1e-8};
+      const Buffer<OptimizerState> state = to_device(backend, std::vector<OptimizerState>{{2, 1e-2}});
+      const AdamSettings settings{0.9, 0.999, 1e-8, 0.1, shape.in % 2 == 0};
       const std::vector<float> before = c.weight.values();
 
       backend.factored_linear_weight_gradient(c.readers, c.dm.view(), dweight.view(), c.workspace);

@@ -1,4 +1,4 @@
-// Whole training steps: the same on every backend, recorded or done operator by operator.
+// Whole training steps: the same on every backend, captured or done operator by operator.
 
 #include <algorithm>
 #include <cmath>
@@ -94,21 +94,17 @@ Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_
   Program& program = model->program;
   Trained trained;
   for (std::int64_t step = 0; step < steps; ++step) {
-    const StepState state = program.download_state();
-    if (model->begin_epoch && state.first == 0) model->begin_epoch(state.epoch);
+    const std::int64_t epoch = step / model->schedule.steps, i = step % model->schedule.steps;
+    if (i == 0) model->begin_epoch(epoch);
     if (by_parts) {
-      program.sample();
-      program.forward();
-      program.fit();
-      program.backward();
-      program.update();
+      model->schedule.step->run_by_parts();
     } else {
-      program.step();
+      model->step(epoch, i);
     }
-    const std::vector<float> losses = program.download_losses();
+    const std::vector<float> losses = program.losses().download();
     trained.losses.insert(trained.losses.end(), losses.begin(), losses.end());
   }
-  program.represent();
+  model->evaluate();
   for (const Tensor& tensor : {model->users, model->items}) {
     const MatrixView view = program.value(tensor);
     for (std::int64_t i = 0; i < view.rows; ++i) {
@@ -150,14 +146,14 @@ TEST_CASE("training steps of a model are the same on every backend") {
   });
 }
 
-TEST_CASE("recorded training steps give the bits of steps done operator by operator, pruned graphs too") {
+TEST_CASE("captured training steps give the bits of steps done operator by operator, pruned graphs too") {
   for (const auto& [build, steps] :
        {std::pair(build_of(settings_of(Align::solosim, Distance::club)), 6),
         std::pair(build_of("freedom+sea"), 7), std::pair(build_of("layergcn"), 7)}) {
     for_each_backend([&, &build = build, steps = steps](Backend& backend) {
-      const Trained recorded = train(backend, build, steps, false), done = train(backend, build, steps, true);
-      CHECK((recorded.losses == done.losses));
-      CHECK((recorded.representations == done.representations));
+      const Trained captured = train(backend, build, steps, false), done = train(backend, build, steps, true);
+      CHECK((captured.losses == done.losses));
+      CHECK((captured.representations == done.representations));
     });
   }
 }

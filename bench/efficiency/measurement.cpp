@@ -27,8 +27,8 @@ class Steps {
   Steps(Model& model, std::int64_t per_epoch) : model_(model), per_epoch_(per_epoch) {}
   void run(std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i, ++done_) {
-      if (done_ % per_epoch_ == 0 && model_.begin_epoch) model_.begin_epoch(done_ / per_epoch_);
-      model_.program.step();
+      if (done_ % per_epoch_ == 0) model_.begin_epoch(done_ / per_epoch_);
+      model_.step(done_ / per_epoch_, done_ % per_epoch_);
     }
     model_.program.backend().synchronize();
   }
@@ -56,8 +56,7 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
                       metric_cutoffs(configuration), configuration.integer("eval_batch_size"),
                       model->users.columns);
 
-  const auto batch = static_cast<std::int64_t>(model->batch.triples.users.size());
-  const std::int64_t batches = (model->sampling.pairs() + batch - 1) / batch;
+  const std::int64_t batches = model->schedule.steps;
   const std::int64_t measured = request.batches > 0 ? std::min(request.batches, batches) : batches;
   Steps steps(*model, batches);
   steps.run(2);  // a backend that replays its steps records them after the first
@@ -66,7 +65,7 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   const double seconds = since(start);
 
   start = Clock::now();
-  model->program.represent();
+  model->evaluate();
   static_cast<void>(
       evaluator.evaluate(model->program.value(model->users), model->program.value(model->items)));
   const double evaluation_seconds = since(start);

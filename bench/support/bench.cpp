@@ -153,6 +153,13 @@ StepState* Case::state() {
   return there;
 }
 
+OptimizerState* Case::optimizer_state() {
+  const OptimizerState values;
+  OptimizerState* const there = buffer<OptimizerState>(1);
+  backend.copy_to_device(there, &values, sizeof values);
+  return there;
+}
+
 HostCsr Case::interactions() const {
   // Ranks by uniform^1.5: the density falls as rank^(-1/3), and the largest degrees come out about as large
   // as those of the paper's data. Duplicates are drawn again.

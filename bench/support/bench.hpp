@@ -70,6 +70,7 @@ class Case {
   IndexView random_permutation(std::int64_t count);
   Workspace workspace(std::size_t bytes);
   StepState* state();
+  OptimizerState* optimizer_state();
   /// A batch of the size's, drawn from its interactions, and its order.
   BatchView batch();
   BatchOrderView batch_order(const BatchView& batch);

@@ -9,17 +9,19 @@
 namespace sea {
 
 void CpuBackend::adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
-                      VectorView second_moment, const AdamSettings& settings, const StepState* state) {
+                      VectorView second_moment, const AdamSettings& settings, const OptimizerState* state) {
   const auto count = static_cast<std::int64_t>(parameters.size());
-  cpu::require_size("adam", "gradients", gradients.size(), count);
+  if (!gradients.empty()) cpu::require_size("adam", "gradients", gradients.size(), count);
   cpu::require_size("adam", "first_moment", first_moment.size(), count);
   cpu::require_size("adam", "second_moment", second_moment.size(), count);
-  const cpu::AdamStep step(settings, state->step + 1);
+  const cpu::AdamStep step(settings, state->learning_rate, state->step + 1);
   constexpr std::int64_t block_size = 16384;
+  static constexpr float zeros[block_size] = {};
   pool_->parallel_for(cpu::blocks_of(count, block_size), [&](std::int64_t block, int) {
     const std::int64_t first = block * block_size;
-    cpu::adam_update(step, parameters.data() + first, gradients.data() + first, first_moment.data() + first,
-                     second_moment.data() + first, std::min(block_size, count - first));
+    cpu::adam_update(step, parameters.data() + first, gradients.empty() ? zeros : gradients.data() + first,
+                     first_moment.data() + first, second_moment.data() + first,
+                     std::min(block_size, count - first));
   });
 }
 

@@ -114,7 +114,7 @@ double fit_block(const QNetwork& q, std::int64_t rows, const float* x, const flo
 
 void CpuBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
                           VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
-                          const StepState* state, VectorView losses, Workspace workspace) {
+                          const OptimizerState* state, VectorView losses, Workspace workspace) {
   cpu::require(!pairs.empty() && pairs.size() <= most_pairs, name, "there must be one pair or two");
   const std::int64_t n = pairs[0].x.rows;
   const std::int64_t width = pairs[0].x.columns;
@@ -169,8 +169,8 @@ void CpuBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, 
     const float inverse_rows = 1.0f / static_cast<float>(n);
 #pragma omp simd
     for (std::int64_t i = 0; i < count; ++i) gradient[i] *= inverse_rows;
-    cpu::adam_update(cpu::AdamStep(settings, state->step * steps + step + 1), parameters.data(), gradient,
-                     first_moment.data(), second_moment.data(), count);
+    cpu::adam_update(cpu::AdamStep(settings, state->learning_rate, state->step * steps + step + 1),
+                     parameters.data(), gradient, first_moment.data(), second_moment.data(), count);
   }
 }
 

@@ -254,7 +254,7 @@ void CpuBackend::factored_linear_weight_gradient(std::span<const LinearReader> r
 
 void CpuBackend::factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
                                         MatrixView weight, MatrixView first_moment, MatrixView second_moment,
-                                        const AdamSettings& settings, const StepState* state,
+                                        const AdamSettings& settings, const OptimizerState* state,
                                         Workspace workspace) {
   const char* name = "factored_linear_update";
   const std::int64_t out = output_count(readers);
@@ -265,7 +265,7 @@ void CpuBackend::factored_linear_update(std::span<const LinearReader> readers, C
   const StackedReaders stacked(name, readers, weight.rows, scratch.take<float>(out * weight.rows));
   float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
   stacked.pack(*pool_);
-  const cpu::AdamStep step(settings, state->step + 1);
+  const cpu::AdamStep step(settings, state->learning_rate, state->step + 1);
   for_each_gradient_tile(*pool_, stacked, dm, tiles,
                          [&](std::int64_t row, std::int64_t column, MatrixView tile) {
                            for (std::int64_t i = 0; i < tile.rows; ++i) {

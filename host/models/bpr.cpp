@@ -12,14 +12,13 @@ namespace {
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
-  const std::uint64_t seed = seed_of(configuration);
   const std::int64_t e = configuration.integer("embedding_size");
-  const Tensor users = model->program.parameter("user_embedding.weight", dataset.users, e,
-                                                xavier_normal(seed, e, dataset.users));
-  const Tensor items = model->program.parameter("item_embedding.weight", dataset.items, e,
-                                                xavier_normal(seed, e, dataset.items));
-  regularized_bpr(*model, configuration, users, items, users, items);
-  finish_model(*model, configuration, users, items);
+  Program& program = model->program;
+  const Embeddings embeddings{
+      program.parameter(*model->main, "user_embedding.weight", dataset.users, e, xavier_normal()),
+      program.parameter(*model->main, "item_embedding.weight", dataset.items, e, xavier_normal())};
+  regularized_bpr(*model, configuration, embeddings, embeddings);
+  finish_model(*model, embeddings);
   return model;
 }
 

@@ -36,6 +36,8 @@ KeyValue value_of(const Json& json, const Key& key, const std::string& source) {
   if (json.is_number()) return json.get<double>();
   if (json.is_array() && std::all_of(json.begin(), json.end(), fits))
     return json.get<std::vector<std::int64_t>>();
+  if (json.is_array() && std::all_of(json.begin(), json.end(), [](const Json& v) { return v.is_number(); }))
+    return json.get<std::vector<double>>();
   refuse_value(key, json.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60), source);
 }
 
@@ -109,6 +111,10 @@ std::string Configuration::text(const std::string& name) const {
 
 std::vector<std::int64_t> Configuration::cutoffs(const std::string& name) const {
   return std::get<std::vector<std::int64_t>>(value(name));
+}
+
+std::vector<double> Configuration::numbers(const std::string& name) const {
+  return std::get<std::vector<double>>(value(name));
 }
 
 std::optional<std::string> Configuration::file(const std::string& name) const {

@@ -37,6 +37,7 @@ class Configuration {
   double number(const std::string& key) const;
   std::string text(const std::string& key) const;
   std::vector<std::int64_t> cutoffs(const std::string& key) const;
+  std::vector<double> numbers(const std::string& key) const;
   /// The name of a file, or nothing for null.
   std::optional<std::string> file(const std::string& key) const;
 

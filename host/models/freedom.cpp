@@ -11,17 +11,16 @@ namespace sea {
 
 namespace {
 
-/// A modality's trained features, brought to the width of the users.
+/// A modality's trained features.
 struct Modality {
-  std::string name;
-  Tensor projected;
+  std::string name;  ///< visual, textual
+  Tensor features;
 };
 
 /// The item graph, frozen, from the features as they are; then these become trained arrays.
-std::vector<Modality> record_modalities(Model& model, Dataset& dataset, const Configuration& configuration,
-                                        const Progress& progress) {
+std::vector<Modality> begin_modalities(Model& model, Dataset& dataset, const Configuration& configuration,
+                                       const Progress& progress) {
   Backend& backend = model.program.backend();
-  const std::uint64_t seed = seed_of(configuration);
   std::vector<HostCsr> graphs;
   std::vector<Modality> modalities;
   for (ItemFeatures& features : dataset.features) {
@@ -32,12 +31,11 @@ std::vector<Modality> record_modalities(Model& model, Dataset& dataset, const Co
                                       configuration.integer("knn_k"), progress));
     }
     const std::string name = features.modality == "visual" ? "image" : "text";
-    const Tensor trained = model.program.parameter(name + "_embedding.weight", dataset.items, width,
-                                                   given_values(std::move(features.values.values)));
+    modalities.push_back(
+        {features.modality, model.program.parameter(*model.main, name + "_embedding.weight", dataset.items,
+                                                    width, given_values(std::move(features.values.values)))});
     features.values = {};
-    const LinearParameters layer =
-        linear_parameters(model.program, name + "_trs", width, configuration.integer("embedding_size"), seed);
-    modalities.push_back({features.modality, linear(model.program, trained, layer.weight, layer.bias)});
+    linear_parameters(model, name + "_trs", width, configuration.integer("embedding_size"));
   }
   const HostCsr graph = item_graph(graphs, static_cast<float>(configuration.number("mm_image_weight")));
   model.graphs.push_back(to_device(backend, graph));
@@ -49,33 +47,41 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                              const Progress& progress) {
   require_neighbours(configuration, dataset);
   auto model = begin_model(backend, dataset, configuration);
-  Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items;
   const Tensor nodes = node_embedding(*model, dataset, configuration);
-  const std::vector<Modality> modalities = record_modalities(*model, dataset, configuration, progress);
+  const std::vector<Modality> modalities = begin_modalities(*model, dataset, configuration, progress);
   const CsrView s = model->graphs[0].view(), s_transposed = model->graphs[1].view();
-  const InteractionGraph graph = upload_interaction_graph(
-      *model, dataset, configuration.number("dropout"), [](std::int64_t) { return KeptPairs::by_degree; },
-      seed_of(configuration));
+  const InteractionGraph graph = upload_interaction_graph(*model, dataset, configuration.number("dropout"),
+                                                          [](std::int64_t) { return KeptPairs::by_degree; });
 
-  // The item graph reads a part of what the interaction graph reads whole: it comes first.
-  const Tensor alike = propagate(program, s, s_transposed, nodes.row_range(users, items),
-                                 configuration.integer("n_mm_layers"), Layers::last);
-  const Tensor propagated = propagate(program, graph.training, graph.training, nodes,
-                                      configuration.integer("n_ui_layers"), Layers::mean, graph.whole);
-  const Tensor user_rows = propagated.row_range(0, users);
-  const Tensor item_rows = program.activation(items, nodes.columns);
-  add(program, propagated.row_range(users, items), alike, item_rows);
-  bpr(program, "bpr", 1.0f, BprSum::mean, user_rows, item_rows, model->batch);
+  const auto represent = [&](Tape& tape, const CsrView& a) {
+    const Tensor alike = propagate(tape, s, s_transposed, nodes.row_range(users, items),
+                                   configuration.integer("n_mm_layers"), Layers::last);
+    const Tensor propagated =
+        propagate(tape, a, a, nodes, configuration.integer("n_ui_layers"), Layers::mean);
+    const Tensor item_rows = tape.activation(items, nodes.columns);
+    add(tape, propagated.row_range(users, items), alike, item_rows);
+    return Embeddings{propagated.row_range(0, users), item_rows};
+  };
+  Tape& tape = *model->training;
+  std::vector<Tensor> projected;
+  for (const Modality& modality : modalities) {
+    const LinearParameters layer =
+        linear_parameters(*model, modality.name == "visual" ? "image_trs" : "text_trs",
+                          modality.features.columns, configuration.integer("embedding_size"));
+    projected.push_back(linear(tape, modality.features, layer.weight, layer.bias));
+  }
+  const Embeddings embeddings = represent(tape, graph.training);
+  bpr(tape, "bpr", 1.0f, BprSum::mean, embeddings.users, embeddings.items, model->batch);
   const auto reg_weight = static_cast<float>(configuration.number("reg_weight"));
   PlugIn plug_in(configuration);
-  for (const Modality& modality : modalities) {
-    bpr(program, "bpr_" + modality.name, reg_weight, BprSum::mean, user_rows, modality.projected,
-        model->batch);
-    plug_in.read(program, modality.name, modality.projected);
+  for (std::size_t m = 0; m < modalities.size(); ++m) {
+    const std::string& name = modalities[m].name;
+    bpr(tape, "bpr_" + name, reg_weight, BprSum::mean, embeddings.users, projected[m], model->batch);
+    plug_in.read(*model, tape, name, projected[m]);
   }
   plug_in.record(*model);
-  finish_model(*model, configuration, user_rows, item_rows);
+  finish_model(*model, represent(*model->evaluation, graph.whole));
   return model;
 }
 

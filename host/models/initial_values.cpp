@@ -12,12 +12,12 @@ namespace sea {
 
 namespace {
 
-/// `count` values uniform in [-bound, bound), the draws of parameter `index`.
-std::vector<float> uniform_values(std::uint64_t seed, int index, std::int64_t count, float bound) {
+/// `count` values uniform in [-bound, bound).
+std::vector<float> uniform_values(const InitialDraws& draws, std::int64_t count, float bound) {
   std::vector<float> values(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < values.size(); i += 4) {
     const Philox4x32 bits =
-        random_bits(seed, RandomPurpose::initial_value, index, static_cast<std::int64_t>(i / 4));
+        random_bits(draws.seed, RandomPurpose::initial_value, draws.stream, static_cast<std::int64_t>(i / 4));
     for (std::size_t j = i; j < std::min(i + 4, values.size()); ++j) {
       values[j] = bound * (2.0f * uniform_float(bits.word[j - i]) - 1.0f);
     }
@@ -31,21 +31,21 @@ float xavier_bound(std::int64_t fan_in, std::int64_t fan_out) {
 
 }  // namespace
 
-Initializer uniform_fan_in(std::uint64_t seed, std::int64_t fan_in) {
-  return [=](std::int64_t rows, std::int64_t columns, int index) {
-    return uniform_values(seed, index, rows * columns, 1.0f / std::sqrt(static_cast<float>(fan_in)));
+Initializer uniform_fan_in(std::int64_t fan_in) {
+  return [=](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    return uniform_values(draws, rows * columns, 1.0f / std::sqrt(static_cast<float>(fan_in)));
   };
 }
 
-Initializer xavier_uniform(std::uint64_t seed, std::int64_t fan_in, std::int64_t fan_out) {
-  return [=](std::int64_t rows, std::int64_t columns, int index) {
-    return uniform_values(seed, index, rows * columns, xavier_bound(fan_in, fan_out));
+Initializer xavier_uniform() {
+  return [](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    return uniform_values(draws, rows * columns, xavier_bound(columns, rows));
   };
 }
 
-Initializer xavier_uniform_nodes(std::uint64_t seed, std::int64_t users) {
-  return [=](std::int64_t rows, std::int64_t columns, int index) {
-    std::vector<float> values = uniform_values(seed, index, rows * columns, 1.0f);
+Initializer xavier_uniform_nodes(std::int64_t users) {
+  return [=](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    std::vector<float> values = uniform_values(draws, rows * columns, 1.0f);
     const auto items_begin = values.begin() + users * columns;
     const float user_bound = xavier_bound(columns, users), item_bound = xavier_bound(columns, rows - users);
     for (auto value = values.begin(); value != values.end(); ++value) {
@@ -55,14 +55,14 @@ Initializer xavier_uniform_nodes(std::uint64_t seed, std::int64_t users) {
   };
 }
 
-Initializer xavier_normal(std::uint64_t seed, std::int64_t fan_in, std::int64_t fan_out) {
-  return [=](std::int64_t rows, std::int64_t columns, int index) {
-    const double deviation = std::sqrt(2.0 / static_cast<double>(fan_in + fan_out));
+Initializer xavier_normal() {
+  return [](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    const double deviation = std::sqrt(2.0 / static_cast<double>(rows + columns));
     std::vector<float> values(static_cast<std::size_t>(rows * columns));
     for (std::size_t i = 0; i < values.size(); i += 2) {
       // Box and Muller: two normal values of two uniform ones, the first of them not 0.
-      const Philox4x32 bits =
-          random_bits(seed, RandomPurpose::initial_value, index, static_cast<std::int64_t>(i / 2));
+      const Philox4x32 bits = random_bits(draws.seed, RandomPurpose::initial_value, draws.stream,
+                                          static_cast<std::int64_t>(i / 2));
       const double radius = deviation * std::sqrt(-2.0 * std::log((bits.word[0] + 1.0) * 0x1p-32));
       const double angle = 2.0 * std::numbers::pi * (bits.word[1] * 0x1p-32);
       values[i] = static_cast<float>(radius * std::cos(angle));
@@ -72,9 +72,9 @@ Initializer xavier_normal(std::uint64_t seed, std::int64_t fan_in, std::int64_t 
   };
 }
 
-Initializer softmax_of_xavier_normal(std::uint64_t seed, std::int64_t fan_in, std::int64_t fan_out) {
-  return [draw = xavier_normal(seed, fan_in, fan_out)](std::int64_t rows, std::int64_t columns, int index) {
-    std::vector<float> values = draw(rows, columns, index);
+Initializer softmax_of_xavier_normal() {
+  return [draw = xavier_normal()](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    std::vector<float> values = draw(rows, columns, draws);
     for (std::int64_t i = 0; i < rows; ++i) {
       float* row = values.data() + i * columns;
       float sum = 0.0f;
@@ -86,14 +86,14 @@ Initializer softmax_of_xavier_normal(std::uint64_t seed, std::int64_t fan_in, st
 }
 
 Initializer constant_value(float value) {
-  return [=](std::int64_t rows, std::int64_t columns, int) {
+  return [=](std::int64_t rows, std::int64_t columns, const InitialDraws&) {
     return std::vector<float>(static_cast<std::size_t>(rows * columns), value);
   };
 }
 
 Initializer given_values(std::vector<float> values) {
   const auto held = std::make_shared<std::vector<float>>(std::move(values));
-  return [held](std::int64_t, std::int64_t, int) { return std::move(*held); };
+  return [held](std::int64_t, std::int64_t, const InitialDraws&) { return std::move(*held); };
 }
 
 }  // namespace sea

@@ -35,13 +35,14 @@ std::string_view trimmed(std::string_view text) {
 }
 
 /// "5,10" or "[5, 10]".
-std::optional<std::vector<std::int64_t>> parse_cutoffs(std::string_view text) {
+template <class T>
+std::optional<std::vector<T>> parse_list(std::string_view text) {
   text = trimmed(text);
   if (text.size() >= 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
-  std::vector<std::int64_t> values;
+  std::vector<T> values;
   while (true) {
     const std::size_t comma = text.find(',');
-    const auto value = parse_whole<std::int64_t>(trimmed(text.substr(0, comma)));
+    const auto value = parse_whole<T>(trimmed(text.substr(0, comma)));
     if (!value) return {};
     values.push_back(*value);
     if (comma == std::string_view::npos) return values;
@@ -83,6 +84,8 @@ std::string to_text(const KeyValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* list = std::get_if<std::vector<std::int64_t>>(&value))
     return fmt::format("[{}]", fmt::join(*list, ", "));
+  if (const auto* list = std::get_if<std::vector<double>>(&value))
+    return fmt::format("[{}]", fmt::join(*list, ", "));
   return "null";
 }
 
@@ -101,6 +104,9 @@ std::string Key::allowed() const {
       return fmt::format("a metric ({}) at a cut-off, as in Recall@20", fmt::join(metric_titles, ", "));
     case KeyKind::cutoffs:
       return fmt::format("1 to {} whole numbers from 1 to {}, as in 5,10,20", most_cutoffs, largest_cutoff);
+    case KeyKind::schedule:
+      return "two numbers, a factor above 0 and up to 1 and the epochs that it takes, from 1e-3 on, as in "
+             "0.96,50";
     case KeyKind::device:
       return "auto, cpu, cuda or cuda:N";
   }
@@ -193,6 +199,15 @@ KeyValue checked(const Key& key, const KeyValue& value, std::string_view shown, 
       list.erase(std::unique(list.begin(), list.end()), list.end());
       return list;
     }
+    case KeyKind::schedule: {
+      std::vector<double> list;
+      if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&value))
+        list.assign(integers->begin(), integers->end());
+      if (const auto* given = std::get_if<std::vector<double>>(&value)) list = *given;
+      if (list.size() != 2 || !(list[0] > 0.0 && list[0] <= 1.0 && list[1] >= 1e-3 && list[1] <= 1e9))
+        refuse();
+      return list;
+    }
     case KeyKind::device: {
       const auto* text = std::get_if<std::string>(&value);
       if (text == nullptr || !is_device(to_lower(*text))) refuse();
@@ -217,7 +232,10 @@ KeyValue parse_value(const Key& key, std::string_view text, const std::string& s
     const auto number = parse_whole<double>(text);
     if (number) value = *number;
   } else if (key.kind == KeyKind::cutoffs) {
-    const auto list = parse_cutoffs(text);
+    const auto list = parse_list<std::int64_t>(text);
+    if (list) value = *list;
+  } else if (key.kind == KeyKind::schedule) {
+    const auto list = parse_list<double>(text);
     if (list) value = *list;
   } else if (key.kind == KeyKind::file && to_lower(text) == "null") {
     value = std::monostate();

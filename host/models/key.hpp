@@ -8,10 +8,12 @@
 
 namespace sea {
 
-/// The value of a configuration key: nothing (null), a whole number, a number, a text, or whole numbers.
-using KeyValue = std::variant<std::monostate, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+/// The value of a configuration key: nothing (null), a whole number, a number, a text, whole numbers, or
+/// numbers.
+using KeyValue = std::variant<std::monostate, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                              std::vector<double>>;
 
-enum class KeyKind { integer, number, choice, file, metric, cutoffs, device };
+enum class KeyKind { integer, number, choice, file, metric, cutoffs, schedule, device };
 
 /// One configuration key. Parsing, validation, `sea models`, config.json and docs/configuration.md all follow
 /// from the list of them.

@@ -10,22 +10,23 @@ namespace {
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
-  Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items;
   const auto kept = [](std::int64_t epoch) {
     return epoch % 2 == 0 ? KeptPairs::by_degree : KeptPairs::uniform;
   };
-  const InteractionGraph graph = upload_interaction_graph(*model, dataset, configuration.number("dropout"),
-                                                          kept, seed_of(configuration));
+  const InteractionGraph graph =
+      upload_interaction_graph(*model, dataset, configuration.number("dropout"), kept);
   const Tensor nodes = node_embedding(*model, dataset, configuration);
-  const Tensor refined =
-      refine_layers(program, graph.training, nodes, configuration.integer("n_layers"), graph.whole);
-  const Tensor user_rows = refined.row_range(0, users), item_rows = refined.row_range(users, items);
-  bpr(program, "bpr", 1.0f, BprSum::sum, user_rows, item_rows, model->batch);
-  embedding_norm(program, "norm", static_cast<float>(configuration.number("reg_weight")),
+  const auto represent = [&](Tape& tape, const CsrView& a) {
+    const Tensor refined = refine_layers(tape, a, nodes, configuration.integer("n_layers"));
+    return Embeddings{refined.row_range(0, users), refined.row_range(users, items)};
+  };
+  const Embeddings embeddings = represent(*model->training, graph.training);
+  bpr(*model->training, "bpr", 1.0f, BprSum::sum, embeddings.users, embeddings.items, model->batch);
+  embedding_norm(*model->training, "norm", static_cast<float>(configuration.number("reg_weight")),
                  EmbeddingNorm::half_squares, nodes.row_range(0, users), nodes.row_range(users, items),
                  model->batch);
-  finish_model(*model, configuration, user_rows, item_rows);
+  finish_model(*model, represent(*model->evaluation, graph.whole));
   return model;
 }
 

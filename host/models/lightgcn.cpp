@@ -11,16 +11,17 @@ namespace {
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
-  Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items;
-  const InteractionGraph graph = upload_interaction_graph(*model, dataset, 0.0, {}, seed_of(configuration));
+  const InteractionGraph graph = upload_interaction_graph(*model, dataset, 0.0, {});
   const Tensor nodes = node_embedding(*model, dataset, configuration);
-  const Tensor propagated = propagate(program, graph.training, graph.training, nodes,
-                                      configuration.integer("n_layers"), Layers::mean);
-  const Tensor user_rows = propagated.row_range(0, users), item_rows = propagated.row_range(users, items);
-  regularized_bpr(*model, configuration, user_rows, item_rows, nodes.row_range(0, users),
-                  nodes.row_range(users, items));
-  finish_model(*model, configuration, user_rows, item_rows);
+  const auto represent = [&](Tape& tape) {
+    const Tensor propagated =
+        propagate(tape, graph.whole, graph.whole, nodes, configuration.integer("n_layers"), Layers::mean);
+    return Embeddings{propagated.row_range(0, users), propagated.row_range(users, items)};
+  };
+  regularized_bpr(*model, configuration, represent(*model->training),
+                  {nodes.row_range(0, users), nodes.row_range(users, items)});
+  finish_model(*model, represent(*model->evaluation));
   return model;
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "data/dataset.hpp"
+#include "models/schedule.hpp"
 #include "program/nodes.hpp"
 #include "program/program.hpp"
 #include "sea/device_csr.hpp"
@@ -36,21 +38,28 @@ class DeviceSampling {
 /// evaluation and export know models by this alone: the score of a user and an item is the dot product of
 /// their rows.
 struct Model {
-  explicit Model(Backend& backend) : program(backend) {}
+  Model(Backend& backend, std::uint64_t seed) : program(backend, seed) {}
 
   // The program's nodes refer to these: they are declared before it, and so outlive it.
   std::vector<Buffer<float>> features;
-  std::vector<DeviceCsr> graphs;
+  std::deque<DeviceCsr> graphs;
   DeviceSampling sampling;
   Program program;
-  Tensor users, items;  ///< representations, equally wide; valid after `program.represent()`
+  Arena* main = nullptr;       ///< the model's optimizer
+  Tape* training = nullptr;    ///< what a step differentiates
+  Tape* evaluation = nullptr;  ///< computes the representations from the present parameters, and nothing else
+  Schedule schedule;
+  Tensor users, items;  ///< representations, equally wide; valid after `evaluate`
   Batch batch;
-  /// Where it is there, called before the first step of an epoch, and before going on in the middle of one:
-  /// it writes what the epoch's steps read, at fixed addresses, as a function of the epoch alone.
-  std::function<void(std::int64_t epoch)> begin_epoch;
   /// Draws of a step and intermediate values by name, for replaying and looking.
-  std::map<std::string, IndexView> draws;
+  std::map<std::string, Indices> draws;
   std::map<std::string, Tensor> values;
+
+  /// Before the first step of an epoch, and before going on in the middle of one.
+  void begin_epoch(std::int64_t epoch);
+  /// The i-th training step of an epoch; the step that ran.
+  Step& step(std::int64_t epoch, std::int64_t i);
+  void evaluate();
 };
 
 /// What a model tells about the work before its first step ("neighbours of image_feat.npy").

@@ -7,67 +7,84 @@
 
 namespace sea {
 
-LinearParameters linear_parameters(Program& program, const std::string& name, std::int64_t in,
-                                   std::int64_t out, std::uint64_t seed) {
-  const Tensor weight = program.parameter(name + ".weight", out, in, uniform_fan_in(seed, in));
-  const Tensor bias = program.parameter(name + ".bias", 1, out, uniform_fan_in(seed, in));
+LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out) {
+  const Tensor weight = model.program.parameter(*model.main, name + ".weight", out, in, uniform_fan_in(in));
+  const Tensor bias = model.program.parameter(*model.main, name + ".bias", 1, out, uniform_fan_in(in));
   return {weight, bias};
 }
 
-Reader alignment_head_reader(Program& program, const std::string& name, std::int64_t in, std::int64_t hidden,
-                             std::int64_t first_column, std::uint64_t seed) {
-  const LinearParameters first = linear_parameters(program, name + ".head.0", in, hidden, seed);
+Reader alignment_head_reader(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
+                             std::int64_t first_column) {
+  const LinearParameters first = linear_parameters(model, name + ".head.0", in, hidden);
   return {first.weight, first.bias, first_column};
 }
 
-Tensor alignment_head(Program& program, const std::string& name, Tensor first, std::int64_t out,
-                      std::uint64_t seed) {
+Tensor alignment_head(Model& model, Tape& tape, const std::string& name, Tensor first, std::int64_t out) {
   const std::int64_t hidden = first.columns;
   const auto normalize = [&](const std::string& layer, Tensor x) {
-    const Tensor scale = program.parameter(layer + ".weight", 1, hidden, constant_value(1.0f));
-    const Tensor shift = program.parameter(layer + ".bias", 1, hidden, constant_value(0.0f));
-    return batch_norm_relu(program, x, scale, shift);
+    const Tensor scale =
+        model.program.parameter(*model.main, layer + ".weight", 1, hidden, constant_value(1.0f));
+    const Tensor shift =
+        model.program.parameter(*model.main, layer + ".bias", 1, hidden, constant_value(0.0f));
+    return batch_norm_relu(tape, x, scale, shift);
   };
   Tensor x = normalize(name + ".head.1", first);
-  const LinearParameters middle = linear_parameters(program, name + ".head.3", hidden, hidden, seed);
-  x = normalize(name + ".head.4", linear(program, x, middle.weight, middle.bias));
-  const LinearParameters last = linear_parameters(program, name + ".head.6", hidden, out, seed);
-  x = linear(program, x, last.weight, last.bias);
-  const Tensor unit = program.activation(x.rows, x.columns);
-  row_normalize(program, x, unit);
+  const LinearParameters middle = linear_parameters(model, name + ".head.3", hidden, hidden);
+  x = normalize(name + ".head.4", linear(tape, x, middle.weight, middle.bias));
+  const LinearParameters last = linear_parameters(model, name + ".head.6", hidden, out);
+  x = linear(tape, x, last.weight, last.bias);
+  const Tensor unit = tape.activation(x.rows, x.columns);
+  row_normalize(tape, x, unit);
   return unit;
 }
 
-void align(Program& program, const AlignmentSettings& settings, Tensor text, Tensor visual) {
+void align(Tape& tape, const AlignmentSettings& settings, Tensor text, Tensor visual) {
   if (settings.kind == Align::none) return;
-  contrastive_alignment(program, "align", settings.weight, text, visual, settings.temperature,
+  contrastive_alignment(tape, "align", settings.weight, text, visual, settings.temperature,
                         settings.kind == Align::infonce, settings.samples);
 }
 
-void push_apart(Program& program, const DistanceSettings& settings, const std::vector<DistancePair>& pairs,
-                std::uint64_t seed) {
+namespace {
+
+/// The network q of CLUB, in an arena of its own that the training tape moves.
+VariationalNetwork variational_network(Model& model, std::int64_t width, const DistanceSettings& settings) {
+  ArenaSettings arena;
+  arena.learning_rate = settings.club_learning_rate;
+  arena.gradients = Gradients::fused;
+  arena.packed = true;
+  Arena& q = model.program.arena("club", arena);
+  model.training->move(q);
+  const std::int64_t hidden = settings.club_hidden;
+  VariationalNetwork network{{}, hidden};
+  for (const std::string name : {"club.mu", "club.lv"}) {
+    const auto add = [&](const std::string& part, std::int64_t rows, std::int64_t columns,
+                         std::int64_t fan_in) {
+      network.parameters.push_back(
+          model.program.parameter(q, name + part, rows, columns, uniform_fan_in(fan_in)));
+    };
+    add(".0.weight", hidden, width, width);
+    add(".0.bias", 1, hidden, width);
+    add(".2.weight", width, hidden, hidden);
+    add(".2.bias", 1, width, hidden);
+  }
+  return network;
+}
+
+}  // namespace
+
+void push_apart(Model& model, const DistanceSettings& settings, const std::vector<DistancePair>& pairs) {
   if (settings.kind == Distance::none) return;
+  Tape& tape = *model.training;
   const float weight = settings.weight / static_cast<float>(pairs.size());
   if (settings.kind == Distance::l2) {
-    for (const DistancePair& pair : pairs) {
-      l2_distance(program, "distance." + pair.modality, weight, pair.generic, pair.unique);
-    }
+    for (const DistancePair& pair : pairs)
+      l2_distance(tape, "distance." + pair.modality, weight, pair.generic, pair.unique);
     return;
   }
 
-  const std::int64_t width = pairs.front().generic.columns, hidden = settings.club_hidden;
-  const int q = program.fitted_parameters({{"club.mu.0.weight", hidden, width, uniform_fan_in(seed, width)},
-                                           {"club.mu.0.bias", 1, hidden, uniform_fan_in(seed, width)},
-                                           {"club.mu.2.weight", width, hidden, uniform_fan_in(seed, hidden)},
-                                           {"club.mu.2.bias", 1, width, uniform_fan_in(seed, hidden)},
-                                           {"club.lv.0.weight", hidden, width, uniform_fan_in(seed, width)},
-                                           {"club.lv.0.bias", 1, hidden, uniform_fan_in(seed, width)},
-                                           {"club.lv.2.weight", width, hidden, uniform_fan_in(seed, hidden)},
-                                           {"club.lv.2.bias", 1, width, uniform_fan_in(seed, hidden)}});
-  for (const DistancePair& pair : pairs) {
-    club(program, "distance." + pair.modality, weight, pair.generic, pair.unique, pair.permutation, q,
-         hidden);
-  }
+  const VariationalNetwork q = variational_network(model, pairs.front().generic.columns, settings);
+  for (const DistancePair& pair : pairs)
+    club(tape, "distance." + pair.modality, weight, pair.generic, pair.unique, pair.permutation, q);
   std::vector<FitPair> fit;
   if (settings.club_pairs == ClubPairs::paper) {
     for (const DistancePair& pair : pairs) fit.push_back({pair.generic, pair.unique});
@@ -77,20 +94,19 @@ void push_apart(Program& program, const DistanceSettings& settings, const std::v
     // pairs[0] is visual, pairs[1] textual: the authors predict the visual half from the textual one.
     fit = {{pairs[1].generic, pairs[0].generic}, {pairs[1].unique, pairs[0].unique}};
   }
-  club_fit(program, "club_fit", fit, q, hidden, settings.club_steps, settings.club_adam);
+  club_fit(tape, "club_fit", fit, q, settings.club_steps);
 }
 
-void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities,
-                       std::uint64_t seed) {
-  Program& program = model.program;
+void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities) {
+  Tape& tape = *model.training;
   if (settings.align != Align::none) {
     const Tensor visual = modalities.at(0).head, text = modalities.at(1).head;
-    ConstIndexView samples;
+    Indices samples;
     if (settings.align_samples > 0) {
-      samples = sample_permutation(program, seed, RandomPurpose::align_samples, text.rows,
+      samples = sample_permutation(tape, RandomPurpose::align_samples, text.rows,
                                    std::min(settings.align_samples, text.rows));
     }
-    align(program, {settings.align, settings.alpha, settings.temperature, samples}, text, visual);
+    align(tape, {settings.align, settings.alpha, settings.temperature, samples}, text, visual);
   }
   std::vector<DistancePair> pairs;
   for (ModalityParts& modality : modalities) {
@@ -98,17 +114,15 @@ void separate_learning(Model& model, const ModuleSettings& settings, std::vector
     if (settings.distance == Distance::club) {
       const RandomPurpose purpose =
           pair.modality == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
-      pair.permutation = sample_permutation(program, seed, purpose, pair.generic.rows, pair.generic.rows);
+      pair.permutation = sample_permutation(tape, purpose, pair.generic.rows, pair.generic.rows);
       model.draws["club_permutation_" + pair.modality] = pair.permutation;
     }
     pairs.push_back(pair);
   }
-  AdamSettings club_adam;
-  club_adam.learning_rate = settings.club_learning_rate;
-  push_apart(program,
+  push_apart(model,
              {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
-              settings.club_steps, club_adam},
-             pairs, seed);
+              settings.club_steps, settings.club_learning_rate},
+             pairs);
 }
 
 }  // namespace sea

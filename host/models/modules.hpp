@@ -22,24 +22,23 @@ struct AlignmentSettings {
   Align kind = Align::solosim;
   float weight = 0.0f;
   float temperature = 0.0f;
-  ConstIndexView samples;  ///< see Backend::contrastive_alignment
+  Indices samples;  ///< see Backend::contrastive_alignment
 };
 
 /// The readers of a head's first layer, Linear(in -> hidden), under NAME.head.0.
-Reader alignment_head_reader(Program& program, const std::string& name, std::int64_t in, std::int64_t hidden,
-                             std::int64_t first_column, std::uint64_t seed);
+Reader alignment_head_reader(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
+                             std::int64_t first_column);
 /// The rest of the head: BatchNorm, ReLU, Linear(hidden -> hidden), BatchNorm, ReLU, Linear(hidden -> out),
 /// unit rows. `first` (rows x hidden) is the first layer's output.
-Tensor alignment_head(Program& program, const std::string& name, Tensor first, std::int64_t out,
-                      std::uint64_t seed);
+Tensor alignment_head(Model& model, Tape& tape, const std::string& name, Tensor first, std::int64_t out);
 /// The loss term `align` on two heads' outputs; nothing for Align::none.
-void align(Program& program, const AlignmentSettings& settings, Tensor text, Tensor visual);
+void align(Tape& tape, const AlignmentSettings& settings, Tensor text, Tensor visual);
 
 /// One modality's projections, to be pushed apart.
 struct DistancePair {
   std::string modality;
   Tensor generic, unique;
-  IndexView permutation;  ///< of the rows; CLUB alone reads it
+  Indices permutation;  ///< of the rows; CLUB alone reads it
 };
 struct DistanceSettings {
   Distance kind = Distance::club;
@@ -47,11 +46,10 @@ struct DistanceSettings {
   float weight = 0.0f;  ///< of the mean over the modalities
   std::int64_t club_hidden = 0;
   std::int64_t club_steps = 0;
-  AdamSettings club_adam;
+  double club_learning_rate = 1e-4;
 };
 /// The loss terms distance.MODALITY, and for CLUB the network q with its fit; nothing for Distance::none.
-void push_apart(Program& program, const DistanceSettings& settings, const std::vector<DistancePair>& pairs,
-                std::uint64_t seed);
+void push_apart(Model& model, const DistanceSettings& settings, const std::vector<DistancePair>& pairs);
 
 /// Both modules as a model asks for them; docs/configuration.md has the meaning and range of each.
 struct ModuleSettings {
@@ -75,14 +73,12 @@ struct ModalityParts {
 };
 /// `align` and `push_apart` on one or two modalities, visual first, with their draws, which are named in
 /// `model.draws`.
-void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities,
-                       std::uint64_t seed);
+void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities);
 
-/// A linear layer's parameters NAME.weight (out x in) and NAME.bias.
+/// A linear layer's parameters NAME.weight (out x in) and NAME.bias, uniform in +-1 / sqrt(in).
 struct LinearParameters {
   Tensor weight, bias;
 };
-LinearParameters linear_parameters(Program& program, const std::string& name, std::int64_t in,
-                                   std::int64_t out, std::uint64_t seed);
+LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out);
 
 }  // namespace sea

@@ -8,28 +8,28 @@
 
 namespace sea {
 
-PlugIn::PlugIn(const Configuration& configuration) : seed_(seed_of(configuration)) {
+PlugIn::PlugIn(const Configuration& configuration) {
   if (configuration.has("align")) settings_ = module_settings(configuration);
 }
 
-void PlugIn::read(Program& program, const std::string& modality, Tensor representation) {
-  if (!active()) return;
+void PlugIn::read(Model& model, Tape& tape, const std::string& modality, Tensor representation) {
+  if (!active() || &tape != model.training) return;
   const std::int64_t half = representation.columns / 2;
   ModalityParts parts;
   parts.pair.modality = modality;
   parts.pair.generic = representation.column_range(0, half);
   parts.pair.unique = representation.column_range(half, half);
   if (settings_->align != Align::none) {
-    const Reader first = alignment_head_reader(program, modality, half, settings_->head_hidden, 0, seed_);
+    const Reader first = alignment_head_reader(model, modality, half, settings_->head_hidden, 0);
     parts.head =
-        alignment_head(program, modality, linear(program, parts.pair.generic, first.weight, first.bias),
-                       settings_->head_out, seed_);
+        alignment_head(model, tape, modality, linear(tape, parts.pair.generic, first.weight, first.bias),
+                       settings_->head_out);
   }
   modalities_.push_back(parts);
 }
 
 void PlugIn::record(Model& model) {
-  if (active()) separate_learning(model, *settings_, modalities_, seed_);
+  if (active()) separate_learning(model, *settings_, modalities_);
 }
 
 ModelDescription with_plug_in(ModelDescription model) {

@@ -19,14 +19,13 @@ class PlugIn {
   explicit PlugIn(const Configuration& configuration);
 
   bool active() const { return settings_.has_value(); }
-  /// Records the head on a representation (items x even width). Before anything that reads it whole.
-  void read(Program& program, const std::string& modality, Tensor representation);
+  /// Records the head on a representation (items x even width); nothing in the evaluation tape.
+  void read(Model& model, Tape& tape, const std::string& modality, Tensor representation);
   /// Records the losses of all that was read, visual first.
   void record(Model& model);
 
  private:
   std::optional<ModuleSettings> settings_;
-  std::uint64_t seed_;
   std::vector<ModalityParts> modalities_;
 };
 

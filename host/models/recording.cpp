@@ -40,72 +40,89 @@ HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight) {
   return graphs.size() == 1 ? graphs.front() : blend(graphs.at(0), graphs.at(1), mm_image_weight);
 }
 
-std::uint64_t seed_of(const Configuration& configuration) {
-  return static_cast<std::uint64_t>(configuration.integer("seed"));
+TrainingSettings training_settings(const Configuration& configuration) {
+  TrainingSettings settings;
+  settings.seed = static_cast<std::uint64_t>(configuration.integer("seed"));
+  settings.train_batch_size = configuration.integer("train_batch_size");
+  settings.learning_rate = configuration.number("learning_rate");
+  settings.weight_decay = configuration.number("weight_decay");
+  const std::vector<double> schedule = configuration.numbers("learning_rate_scheduler");
+  settings.learning_rate_factor = schedule.at(0);
+  settings.learning_rate_epochs = schedule.at(1);
+  return settings;
 }
 
-std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset, std::int64_t train_batch_size,
-                                   std::uint64_t seed) {
-  auto model = std::make_unique<Model>(backend);
+std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
+                                   const TrainingSettings& settings) {
+  auto model = std::make_unique<Model>(backend, settings.seed);
+  Program& program = model->program;
+  ArenaSettings arena;
+  arena.learning_rate = settings.learning_rate;
+  arena.adam.weight_decay = settings.weight_decay;
+  model->main = &program.arena("main", arena);
+  model->training = &program.tape("training", {model->main});
+  model->evaluation = &program.tape("evaluation", {});
+  model->schedule.decaying = {model->main};
+  model->schedule.learning_rate_factor = settings.learning_rate_factor;
+  model->schedule.learning_rate_epochs = settings.learning_rate_epochs;
+
   model->sampling = DeviceSampling(backend, dataset.train);
   // Memory is not taken for what never comes.
-  const std::int64_t batch_size = std::min(train_batch_size, dataset.train.nonzeros());
-  model->batch = sample_batch(model->program, model->sampling.view(), seed, batch_size, dataset.users);
+  const std::int64_t batch_size = std::min(settings.train_batch_size, dataset.train.nonzeros());
+  model->batch = make_batch(program, batch_size);
+  sample_batch(*model->training, model->sampling.view(), model->batch);
+  sort_batch(*model->training, model->batch, dataset.users);
   return model;
 }
 
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const Configuration& configuration) {
-  return begin_model(backend, dataset, configuration.integer("train_batch_size"), seed_of(configuration));
+  return begin_model(backend, dataset, training_settings(configuration));
 }
 
-void finish_model(Model& model, double learning_rate, Tensor users, Tensor items) {
-  model.users = users;
-  model.items = items;
-  model.program.mark_output(users);
-  model.program.mark_output(items);
-  AdamSettings adam;
-  adam.learning_rate = learning_rate;
-  model.program.finish(adam, model.sampling.pairs(),
-                       static_cast<std::int64_t>(model.batch.triples.users.size()));
-}
-
-void finish_model(Model& model, const Configuration& configuration, Tensor users, Tensor items) {
-  finish_model(model, configuration.number("learning_rate"), users, items);
+void finish_model(Model& model, const Embeddings& embeddings) {
+  model.users = embeddings.users;
+  model.items = embeddings.items;
+  model.evaluation->keep(model.users);
+  model.evaluation->keep(model.items);
+  const std::int64_t pairs = model.sampling.pairs(), batch_size = model.batch.users.count;
+  if (model.schedule.step == nullptr) {
+    model.schedule.step = &model.program.step("step", {model.training}, pairs, batch_size);
+    model.schedule.steps = (pairs + batch_size - 1) / batch_size;
+  }
+  model.program.allocate();
 }
 
 Tensor node_embedding(Model& model, const Dataset& dataset, const Configuration& configuration) {
-  return model.program.parameter("node_embedding", dataset.users + dataset.items,
+  return model.program.parameter(*model.main, "node_embedding", dataset.users + dataset.items,
                                  configuration.integer("embedding_size"),
-                                 xavier_uniform_nodes(seed_of(configuration), dataset.users));
+                                 xavier_uniform_nodes(dataset.users));
 }
 
-void regularized_bpr(Model& model, const Configuration& configuration, Tensor users, Tensor items,
-                     Tensor reg_users, Tensor reg_items) {
-  bpr(model.program, "bpr", 1.0f, BprSum::mean, users, items, model.batch);
-  embedding_norm(model.program, "norm", static_cast<float>(configuration.number("reg_weight")),
-                 EmbeddingNorm::norms, reg_users, reg_items, model.batch);
+void regularized_bpr(Model& model, const Configuration& configuration, const Embeddings& embeddings,
+                     const Embeddings& regularized) {
+  bpr(*model.training, "bpr", 1.0f, BprSum::mean, embeddings.users, embeddings.items, model.batch);
+  embedding_norm(*model.training, "norm", static_cast<float>(configuration.number("reg_weight")),
+                 EmbeddingNorm::norms, regularized.users, regularized.items, model.batch);
 }
 
 InteractionGraph upload_interaction_graph(Model& model, const Dataset& dataset, double dropout,
-                                          const std::function<KeptPairs(std::int64_t)>& kept,
-                                          std::uint64_t seed) {
+                                          const std::function<KeptPairs(std::int64_t)>& kept) {
   Backend& backend = model.program.backend();
-  model.graphs.push_back(to_device(backend, interaction_graph(dataset.train)));
-  const CsrView whole = model.graphs.back().view();
+  const CsrView whole =
+      model.graphs.emplace_back(to_device(backend, interaction_graph(dataset.train))).view();
   if (dropout == 0.0) return {whole, whole};
 
   const std::int64_t count = kept_pair_count(dataset.train.nonzeros(), dropout);
-  const auto pruned = [train = dataset.train, count, kept, seed](std::int64_t epoch) {
+  const auto pruned = [train = dataset.train, count, kept, seed = model.program.seed()](std::int64_t epoch) {
     return interaction_graph(prune_pairs(train, count, kept(epoch), seed, epoch));
   };
-  const std::size_t place = model.graphs.size();
-  model.graphs.push_back(to_device(backend, pruned(0)));
-  model.begin_epoch = [&model, place, pruned](std::int64_t epoch) {
+  DeviceCsr& training = model.graphs.emplace_back(to_device(backend, pruned(0)));
+  model.schedule.begin_epoch = [&training, pruned](std::int64_t epoch) {
     const HostCsr graph = pruned(epoch);
-    model.graphs[place].upload(graph.row_offsets, graph.column_indices, graph.values);
+    training.upload(graph.row_offsets, graph.column_indices, graph.values);
   };
-  return {model.graphs[place].view(), whole};
+  return {training.view(), whole};
 }
 
 }  // namespace sea

@@ -21,22 +21,37 @@ HostCsr modality_graph(Backend& backend, const ItemFeatures& modality, ConstMatr
 /// The item graph of one or two modalities, visual first.
 HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight);
 
-/// A model with its sampler and its batch, and nothing recorded yet. A batch holds no more than the epoch.
-std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset, std::int64_t train_batch_size,
-                                   std::uint64_t seed);
+/// What every training has, see docs/configuration.md.
+struct TrainingSettings {
+  std::uint64_t seed = 999;
+  std::int64_t train_batch_size = 2048;
+  double learning_rate = 1e-4;
+  double weight_decay = 0.0;
+  double learning_rate_factor = 1.0, learning_rate_epochs = 50.0;  ///< `learning_rate_scheduler`
+};
+TrainingSettings training_settings(const Configuration& configuration);
+
+/// A model with its sampler, its batch, the arena "main", a tape for training that moves it and draws
+/// batches, and one for evaluation. A batch holds no more than the epoch.
+std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
+                                   const TrainingSettings& settings);
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const Configuration& configuration);
-/// Names the representations and lays out the program.
-void finish_model(Model& model, double learning_rate, Tensor users, Tensor items);
-void finish_model(Model& model, const Configuration& configuration, Tensor users, Tensor items);
+/// The representations of users and of items, equally wide.
+struct Embeddings {
+  Tensor users, items;
+};
+/// Names the representations, which lie in the evaluation tape; makes the step of the training tape, and
+/// allocates.
+void finish_model(Model& model, const Embeddings& embeddings);
 
 /// Trained rows of all users and then all items, Xavier uniform in either part, under "node_embedding".
 Tensor node_embedding(Model& model, const Dataset& dataset, const Configuration& configuration);
 
 /// The loss of BPR in natural logarithms, "bpr", and `reg_weight` times the norms of the batch's rows of
-/// `reg_users` and `reg_items`, "norm".
-void regularized_bpr(Model& model, const Configuration& configuration, Tensor users, Tensor items,
-                     Tensor reg_users, Tensor reg_items);
+/// `regularized`, "norm".
+void regularized_bpr(Model& model, const Configuration& configuration, const Embeddings& embeddings,
+                     const Embeddings& regularized);
 
 /// The interaction graph as training reads it and as evaluation does; in memory of the model.
 struct InteractionGraph {
@@ -45,10 +60,6 @@ struct InteractionGraph {
 /// Without `dropout` both are one graph. Else training has its pairs pruned anew at the beginning of every
 /// epoch, see prune_pairs, and the rest normalised by its own degrees; `kept` is asked for each epoch.
 InteractionGraph upload_interaction_graph(Model& model, const Dataset& dataset, double dropout,
-                                          const std::function<KeptPairs(std::int64_t epoch)>& kept,
-                                          std::uint64_t seed);
-
-/// The seed of every draw.
-std::uint64_t seed_of(const Configuration& configuration);
+                                          const std::function<KeptPairs(std::int64_t epoch)>& kept);
 
 }  // namespace sea

@@ -12,6 +12,9 @@ std::vector<Key> common_keys(double learning_rate) {
   Key topk{"topk", "cut-offs of the metrics", KeyKind::cutoffs, std::vector<std::int64_t>{5, 10, 20, 50}};
   Key valid_metric{"valid_metric", "validation metric that early stopping follows", KeyKind::metric,
                    "Recall@20"};
+  Key scheduler{"learning_rate_scheduler",
+                "factor and epochs: the step size of epoch t is learning_rate factor^(t / epochs)",
+                KeyKind::schedule, std::vector<double>{1.0, 50.0}};
   Key device{"device", "where to compute; auto takes the best there is", KeyKind::device, "auto"};
   return {
       integer_key("embedding_size", 64, 1, 4096,
@@ -19,6 +22,8 @@ std::vector<Key> common_keys(double learning_rate) {
       integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs a step"),
       integer_key("eval_batch_size", 4096, 1, largest_batch, "users ranked at a time; changes no result"),
       number_key("learning_rate", learning_rate, 1e-12, 1.0, "Adam's step size"),
+      scheduler,
+      number_key("weight_decay", 0.0, 0.0, 1.0, "added to the gradient: this much of the parameter"),
       integer_key("epochs", 1000, 1, 1'000'000'000, "passes over the training pairs at most"),
       integer_key("stopping_step", 20, 1, 1'000'000'000,
                   "evaluations in a row without a gain that are tolerated; one more stops"),

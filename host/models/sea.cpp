@@ -28,37 +28,37 @@ HostCsr upload_features(Model& model, Dataset& dataset, const SeaSettings& setti
 }
 
 /// One modality from its raw features to its unit node features, written into `nodes` (users + items rows).
-ModalityParts record_modality(Model& model, const std::string& name, Tensor features, Tensor nodes,
-                              std::int64_t users, const SeaSettings& settings) {
+ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::string& name, Tensor features,
+                              Tensor nodes, std::int64_t users, const SeaSettings& settings) {
   Program& program = model.program;
-  const std::uint64_t seed = settings.seed;
   const std::int64_t width = features.columns, items = features.rows, e = settings.embedding_size;
   const std::int64_t generic_width = width / 2;
 
   const Tensor weight =
-      program.fused_parameter(name + ".item_linear.weight", width, width, uniform_fan_in(seed, width));
-  const Tensor bias = program.parameter(name + ".item_linear.bias", 1, width, uniform_fan_in(seed, width));
+      program.parameter(wide, name + ".item_linear.weight", width, width, uniform_fan_in(width));
+  const Tensor bias =
+      program.parameter(*model.main, name + ".item_linear.bias", 1, width, uniform_fan_in(width));
   // Readers of the generic half first, of all columns next, of the unique half last: the columns of either
   // half are then read by neighbouring outputs, and no product passes over more of C's zeros than it must.
   std::vector<Reader> readers;
   if (settings.align != Align::none) {
-    readers.push_back(alignment_head_reader(program, name, generic_width, settings.head_hidden, 0, seed));
+    readers.push_back(alignment_head_reader(model, name, generic_width, settings.head_hidden, 0));
   }
   // Kept values include the projections where no loss reads them.
   const bool projections = settings.distance != Distance::none || settings.keep_values;
   if (projections) {
     const auto generic =
-        linear_parameters(program, name + ".generic_projection", generic_width, settings.club_width, seed);
+        linear_parameters(model, name + ".generic_projection", generic_width, settings.club_width);
     readers.push_back({generic.weight, generic.bias, 0});
   }
-  const auto tower_first = linear_parameters(program, name + ".tower.0", width, 4 * e, seed);
+  const auto tower_first = linear_parameters(model, name + ".tower.0", width, 4 * e);
   readers.push_back({tower_first.weight, tower_first.bias, 0});
   if (projections) {
-    const auto unique = linear_parameters(program, name + ".unique_projection", width - generic_width,
-                                          settings.club_width, seed);
+    const auto unique =
+        linear_parameters(model, name + ".unique_projection", width - generic_width, settings.club_width);
     readers.push_back({unique.weight, unique.bias, generic_width});
   }
-  const Tensor outputs = factored_linear(program, features, weight, bias, readers);
+  const Tensor outputs = factored_linear(tape, features, weight, bias, readers);
   std::int64_t column = 0;
   const auto next = [&](std::int64_t count) {
     column += count;
@@ -69,16 +69,16 @@ ModalityParts record_modality(Model& model, const std::string& name, Tensor feat
   modality.pair.modality = name;
   const Tensor head_first = settings.align != Align::none ? next(settings.head_hidden) : Tensor{};
   if (projections) modality.pair.generic = next(settings.club_width);
-  const Tensor tower_hidden = leaky_relu(program, next(4 * e), 0.01f);
+  const Tensor tower_hidden = leaky_relu(tape, next(4 * e), 0.01f);
   if (projections) modality.pair.unique = next(settings.club_width);
 
-  const auto tower_second = linear_parameters(program, name + ".tower.1", 4 * e, e, seed);
-  const Tensor item_nodes = linear(program, tower_hidden, tower_second.weight, tower_second.bias);
+  const auto tower_second = linear_parameters(model, name + ".tower.1", 4 * e, e);
+  const Tensor item_nodes = linear(tape, tower_hidden, tower_second.weight, tower_second.bias);
   const Tensor user_nodes =
-      program.parameter(name + ".user_embedding", users, e, xavier_normal(seed, e, users));
-  row_normalize(program, user_nodes, nodes.row_range(0, users));
-  row_normalize(program, item_nodes, nodes.row_range(users, items));
-  if (!head_first.empty()) modality.head = alignment_head(program, name, head_first, settings.head_out, seed);
+      program.parameter(*model.main, name + ".user_embedding", users, e, xavier_normal());
+  row_normalize(tape, user_nodes, nodes.row_range(0, users));
+  row_normalize(tape, item_nodes, nodes.row_range(users, items));
+  if (!head_first.empty()) modality.head = alignment_head(model, tape, name, head_first, settings.head_out);
   return modality;
 }
 
@@ -101,50 +101,57 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
     }
     widths.emplace_back(modality.modality, modality.values.columns);
   }
-  auto model = begin_model(backend, dataset, settings.train_batch_size, settings.seed);
+  auto model = begin_model(backend, dataset, settings);
   Program& program = model->program;
+  ArenaSettings wide_settings = model->main->settings();
+  wide_settings.gradients = Gradients::fused;
+  Arena& wide = program.arena("item_linear", wide_settings);
+  model->training->move(wide);
+  model->schedule.decaying.push_back(&wide);
   const HostCsr neighbours = upload_features(*model, dataset, settings, progress);
-  const HostCsr interactions = interaction_graph(dataset.train);
-  model->graphs.push_back(to_device(backend, interactions));
+  model->graphs.push_back(to_device(backend, interaction_graph(dataset.train)));
   model->graphs.push_back(to_device(backend, neighbours));
   model->graphs.push_back(to_device(backend, transpose(neighbours)));
   const CsrView a = model->graphs[0].view(), s = model->graphs[1].view(),
                 s_transposed = model->graphs[2].view();
 
   const auto blocks = static_cast<std::int64_t>(modalities);
-  const Tensor nodes = program.activation(users + items, blocks * e);
   std::vector<ModalityParts> recorded;
-  for (std::int64_t m = 0; m < blocks; ++m) {
-    const auto& [name, width] = widths[m];
-    const Tensor features = program.constant(model->features[m].matrix(items, width));
-    recorded.push_back(
-        record_modality(*model, name, features, nodes.column_range(m * e, e), users, settings));
-  }
-  const Tensor propagated = propagate(program, a, a, nodes, settings.n_ui_layers, Layers::all);
+  const auto represent = [&](Tape& tape) {
+    recorded.clear();
+    const Tensor nodes = tape.activation(users + items, blocks * e);
+    for (std::int64_t m = 0; m < blocks; ++m) {
+      const auto& [name, width] = widths[m];
+      const Tensor features = program.constant(model->features[m].matrix(items, width));
+      recorded.push_back(
+          record_modality(*model, tape, wide, name, features, nodes.column_range(m * e, e), users, settings));
+    }
+    const Tensor propagated = propagate(tape, a, a, nodes, settings.n_ui_layers, Layers::all);
+    Tensor user_rows = propagated.row_range(0, users);
+    if (blocks > 1) {
+      const Tensor weight =
+          program.parameter(*model->main, "user_modality_weight", users, blocks, softmax_of_xavier_normal());
+      user_rows = modality_weight(tape, user_rows, weight);
+    }
+    const Tensor item_rows = propagate(tape, s, s_transposed, propagated.row_range(users, items),
+                                       settings.n_mm_layers, Layers::residual);
+    return Embeddings{user_rows, item_rows};
+  };
 
-  Tensor user_rows = propagated.row_range(0, users);
-  if (blocks > 1) {
-    const Tensor weight = program.parameter("user_modality_weight", users, blocks,
-                                            softmax_of_xavier_normal(settings.seed, blocks, users));
-    user_rows = modality_weight(program, user_rows, weight);
-  }
-  const Tensor item_rows = propagate(program, s, s_transposed, propagated.row_range(users, items),
-                                     settings.n_mm_layers, Layers::residual);
-  bpr(program, "bpr", 1.0f, BprSum::mean_log2, user_rows, item_rows, model->batch);
-
+  const Embeddings embeddings = represent(*model->training);
+  bpr(*model->training, "bpr", 1.0f, BprSum::mean_log2, embeddings.users, embeddings.items, model->batch);
   for (const ModalityParts& modality : recorded) {
     if (modality.pair.generic.empty()) continue;
     model->values[modality.pair.modality + "_generic"] = modality.pair.generic;
     model->values[modality.pair.modality + "_unique"] = modality.pair.unique;
   }
-  separate_learning(*model, settings, recorded, settings.seed);
-
-  model->values["user_representation"] = user_rows;
-  model->values["item_representation"] = item_rows;
+  separate_learning(*model, settings, recorded);
+  model->values["user_representation"] = embeddings.users;
+  model->values["item_representation"] = embeddings.items;
   if (settings.keep_values) {
-    for (const auto& [name, tensor] : model->values) program.keep(tensor);
+    for (const auto& [name, tensor] : model->values) model->training->keep(tensor);
   }
-  finish_model(*model, settings.learning_rate, user_rows, item_rows);
+  finish_model(*model, represent(*model->evaluation));
   return model;
 }
 

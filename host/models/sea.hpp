@@ -5,15 +5,13 @@
 
 #include "models/model.hpp"
 #include "models/modules.hpp"
+#include "models/recording.hpp"
 
 namespace sea {
 
 /// docs/configuration.md has the meaning and range of each.
-struct SeaSettings : ModuleSettings {
+struct SeaSettings : ModuleSettings, TrainingSettings {
   std::int64_t embedding_size = 64;
-  std::int64_t train_batch_size = 2048;
-  double learning_rate = 1e-4;
-  std::uint64_t seed = 999;
   std::int64_t knn_k = 10;
   float mm_image_weight = 0.1f;
   std::int64_t n_ui_layers = 2;

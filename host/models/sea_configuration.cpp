@@ -10,10 +10,8 @@ namespace {
 SeaSettings settings_of(const Configuration& configuration) {
   SeaSettings settings;
   static_cast<ModuleSettings&>(settings) = module_settings(configuration);
+  static_cast<TrainingSettings&>(settings) = training_settings(configuration);
   settings.embedding_size = configuration.integer("embedding_size");
-  settings.train_batch_size = configuration.integer("train_batch_size");
-  settings.learning_rate = configuration.number("learning_rate");
-  settings.seed = static_cast<std::uint64_t>(configuration.integer("seed"));
   settings.knn_k = configuration.integer("knn_k");
   settings.mm_image_weight = static_cast<float>(configuration.number("mm_image_weight"));
   settings.n_ui_layers = configuration.integer("n_ui_layers");

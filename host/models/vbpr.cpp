@@ -33,7 +33,6 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                              const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
-  const std::uint64_t seed = seed_of(configuration);
   const std::int64_t e = configuration.integer("embedding_size");
   std::vector<std::pair<std::string, std::int64_t>> widths;
   for (const ItemFeatures& modality : dataset.features)
@@ -41,38 +40,42 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const HostMatrix raw = side_by_side(dataset);
   model->features.push_back(to_device(backend, raw.values));
   const Tensor features = program.constant(model->features.back().matrix(dataset.items, raw.columns));
-
-  const Tensor users =
-      program.parameter("u_embedding", dataset.users, 2 * e, xavier_uniform(seed, 2 * e, dataset.users));
-  const Tensor free_items =
-      program.parameter("i_embedding", dataset.items, e, xavier_uniform(seed, e, dataset.items));
-  const Tensor weight =
-      program.parameter("item_linear.weight", e, raw.columns, xavier_normal(seed, raw.columns, e));
-  const Tensor bias = program.parameter("item_linear.bias", 1, e, constant_value(0.0f));
-  const Tensor items = program.activation(dataset.items, 2 * e);
-  copy(program, free_items, items.column_range(0, e));
-  const Tensor content = items.column_range(e, e);
   PlugIn plug_in(configuration);
-  if (!plug_in.active()) {
-    linear(program, features, weight, bias, content);
-  } else {
-    Tensor sum = linear(program, features, weight, bias);
+
+  const auto represent = [&](Tape& tape) {
+    const Tensor users =
+        program.parameter(*model->main, "u_embedding", dataset.users, 2 * e, xavier_uniform());
+    const Tensor free_items =
+        program.parameter(*model->main, "i_embedding", dataset.items, e, xavier_uniform());
+    const Tensor weight =
+        program.parameter(*model->main, "item_linear.weight", e, raw.columns, xavier_normal());
+    const Tensor bias = program.parameter(*model->main, "item_linear.bias", 1, e, constant_value(0.0f));
+    const Tensor items = tape.activation(dataset.items, 2 * e);
+    copy(tape, free_items, items.column_range(0, e));
+    const Tensor content = items.column_range(e, e);
+    if (!plug_in.active()) {
+      linear(tape, features, weight, bias, content);
+      return Embeddings{users, items};
+    }
+    Tensor sum = linear(tape, features, weight, bias);
     // Visual first, from the features' last columns on.
     std::int64_t column = raw.columns;
     for (std::size_t m = 0; m < widths.size(); ++m) {
       const auto& [name, width] = widths[m];
       column -= width;
-      const LinearParameters layer = linear_parameters(program, name + ".linear", width, e, seed);
-      const Tensor own = linear(program, features.column_range(column, width), layer.weight, layer.bias);
-      plug_in.read(program, name, own);
-      const Tensor next = m + 1 == widths.size() ? content : program.activation(dataset.items, e);
-      add(program, sum, own, next);
+      const LinearParameters layer = linear_parameters(*model, name + ".linear", width, e);
+      const Tensor own = linear(tape, features.column_range(column, width), layer.weight, layer.bias);
+      plug_in.read(*model, tape, name, own);
+      const Tensor next = m + 1 == widths.size() ? content : tape.activation(dataset.items, e);
+      add(tape, sum, own, next);
       sum = next;
     }
-  }
-  regularized_bpr(*model, configuration, users, items, users, items);
+    return Embeddings{users, items};
+  };
+  const Embeddings embeddings = represent(*model->training);
+  regularized_bpr(*model, configuration, embeddings, embeddings);
   plug_in.record(*model);
-  finish_model(*model, configuration, users, items);
+  finish_model(*model, represent(*model->evaluation));
   return model;
 }
 

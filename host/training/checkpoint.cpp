@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* checkpoint_format = "sea-checkpoint-1";
+constexpr const char* checkpoint_format = "sea-checkpoint-2";
 constexpr const char* best_format = "sea-best-1";
 /// More than a header takes, for the estimate of a file's size.
 constexpr std::int64_t header_allowance = 1 << 16;
@@ -69,14 +69,18 @@ std::int64_t representation_bytes(const Model& model) {
 }
 
 Json to_json(const TrainingState& state, const Program& program) {
-  const StepState step = program.download_state();
+  const StepState step = program.step_state().download().front();
   Json json;
   json["epochs"] = state.epochs;
   json["step"] = step.step;
   json["epoch"] = step.epoch;
   json["first"] = step.first;
   json["count"] = step.count;
-  json["loss_sums"] = program.download_loss_sums();
+  for (const Arena& arena : program.arenas()) {
+    const OptimizerState optimizer = arena.download_state();
+    json["optimizers"][arena.name()] = {{"step", optimizer.step}, {"learning_rate", optimizer.learning_rate}};
+  }
+  json["loss_sums"] = program.losses().download_sums();
   if (state.stopping.best_value()) {
     json["best"] = {{"epoch", state.stopping.best_epoch()},
                     {"value", *state.stopping.best_value()},
@@ -123,10 +127,16 @@ void restore_state(const std::string& text, const fs::path& file, Program& progr
     const StepState step{json.at("step"), json.at("epoch"), json.at("first"), json.at("count")};
     const auto sums = json.at("loss_sums").get<std::vector<double>>();
     if (step.step < 0 || step.epoch < 0 || step.first < 0 || step.count < 1 ||
-        sums.size() != program.loss_names().size())
+        sums.size() != program.losses().names().size())
       foreign(file, "its state is impossible");
-    program.upload_state(step);
-    program.upload_loss_sums(sums);
+    for (Arena& arena : program.arenas()) {
+      const Json& optimizer = json.at("optimizers").at(arena.name());
+      const OptimizerState state_of{optimizer.at("step"), optimizer.at("learning_rate")};
+      if (state_of.step < 0 || !(state_of.learning_rate > 0.0)) foreign(file, "its state is impossible");
+      arena.upload_state(state_of);
+    }
+    program.step_state().upload({&step, 1});
+    program.losses().upload_sums(sums);
     state.epochs = json.at("epochs");
     if (json.contains("best")) {
       const Json& best = json.at("best");
@@ -164,7 +174,7 @@ std::int64_t best_bytes(const Model& model) {
 void write_checkpoint(const fs::path& file, const std::string& identity, Model& model,
                       const TrainingState& state, const BestModel& best) {
   Program& program = model.program;
-  program.represent();
+  model.evaluate();
   OutgoingArrays outgoing(program.backend());
   const std::vector<ParameterView> views = program.parameters();
   for (const Part& part : parts) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "data/features.hpp"
 #include "sea/error.hpp"
@@ -58,9 +59,9 @@ Trainer::Trainer(Model& model, const Dataset& dataset, const Configuration& conf
       folder_(folder),
       epochs_(configuration.integer("epochs")),
       eval_step_(configuration.integer("eval_step")),
-      batch_(static_cast<std::int64_t>(model.batch.triples.users.size())),
-      pairs_(model.sampling.pairs()),
-      steps_((pairs_ + batch_ - 1) / batch_),
+      batch_(model.schedule.step->batch_size()),
+      pairs_(model.schedule.step->pairs()),
+      steps_(model.schedule.steps),
       valid_metric_(parse_metric(configuration.text("valid_metric"))->key()),
       checkpoint_seconds_(configuration.number("checkpoint_seconds")),
       cutoffs_(metric_cutoffs(configuration)),
@@ -89,7 +90,7 @@ void Trainer::require_space() const {
 TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
   const auto stop_requested = [&] { return callbacks.stop_requested && callbacks.stop_requested(); };
   last_save_ = Clock::now();
-  std::int64_t first_step = model_.program.download_state().first / batch_;
+  std::int64_t first_step = model_.program.step_state().download().front().first / batch_;
   while (state_.epochs < epochs_ && !state_.stopping.stop()) {
     if (stop_requested()) {
       save();
@@ -103,7 +104,7 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
     }
     first_step = 0;
     if ((record.epoch + 1) % eval_step_ == 0) evaluate(record);
-    model_.program.reset_loss_sums();
+    model_.program.losses().reset_sums();
     record.peak_memory = peak_memory_bytes();
     folder_.append_metrics(metrics_line(record));
     folder_.keep();
@@ -118,9 +119,9 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
 bool Trainer::train_epoch(std::int64_t first_step, const TrainingCallbacks& callbacks, EpochRecord& record) {
   const Clock::time_point start = Clock::now();
   Clock::time_point last_report = start;
-  if (model_.begin_epoch) model_.begin_epoch(record.epoch);
+  model_.begin_epoch(record.epoch);
   for (std::int64_t step = first_step; step < steps_; ++step) {
-    model_.program.step();
+    note_capture(model_.step(record.epoch, step), callbacks);
     // After the last step the evaluation belongs to the epoch: nothing is saved in between.
     if (step + 1 == steps_) break;
     if (callbacks.on_progress && Seconds(Clock::now() - last_report).count() >= seconds_between_reports) {
@@ -140,6 +141,14 @@ bool Trainer::train_epoch(std::int64_t first_step, const TrainingCallbacks& call
   return true;
 }
 
+void Trainer::note_capture(const Step& step, const TrainingCallbacks& callbacks) {
+  if (step.capture_error().empty() || std::exchange(capture_noted_, true)) return;
+  if (callbacks.on_notice) {
+    callbacks.on_notice(
+        fmt::format("a step could not be captured, and runs operator by operator: {}", step.capture_error()));
+  }
+}
+
 void Trainer::report(const EpochProgress& at, const TrainingCallbacks& callbacks, Clock::time_point start,
                      std::int64_t first_step) {
   EpochProgress progress = at;
@@ -155,7 +164,7 @@ void Trainer::report(const EpochProgress& at, const TrainingCallbacks& callbacks
 void Trainer::evaluate(EpochRecord& record) {
   const Clock::time_point start = Clock::now();
   Program& program = model_.program;
-  program.represent();
+  model_.evaluate();
   const MatrixView users = program.value(model_.users), items = program.value(model_.items);
   program.backend().synchronize();
   if (!(finite(program.backend(), users) && finite(program.backend(), items))) {
@@ -177,7 +186,7 @@ void Trainer::evaluate(EpochRecord& record) {
 }
 
 LossMeans Trainer::finite_losses(std::int64_t steps) const {
-  LossMeans losses = loss_means(model_.program.loss_names(), model_.program.download_loss_sums(),
+  LossMeans losses = loss_means(model_.program.losses().names(), model_.program.losses().download_sums(),
                                 static_cast<double>(steps));
   for (const auto& [name, mean] : losses) {
     if (!std::isfinite(mean)) {

@@ -39,6 +39,8 @@ struct EpochRecord {
 struct TrainingCallbacks {
   std::function<void(const EpochProgress&)> on_progress = {};
   std::function<void(const EpochRecord&)> on_epoch = {};
+  /// One line that a person should see, at most once a training.
+  std::function<void(const std::string&)> on_notice = {};
   /// Asked after every step; where it is true, the state is saved and the training ends.
   std::function<bool()> stop_requested = {};
 };
@@ -72,6 +74,7 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void note_capture(const Step& step, const TrainingCallbacks& callbacks);
   bool train_epoch(std::int64_t first_step, const TrainingCallbacks& callbacks, EpochRecord& record);
   void evaluate(EpochRecord& record);
   void report(const EpochProgress& progress, const TrainingCallbacks& callbacks, Clock::time_point start,
@@ -91,6 +94,7 @@ class Trainer {
   TrainingState state_;
   BestModel best_;
   bool best_is_written_ = true;
+  bool capture_noted_ = false;
   Clock::time_point last_save_;
 };
 

@@ -24,7 +24,7 @@ enum class Transpose : bool { no, yes };
 /// Everything that changes between two training steps, in device memory, so that a recorded step holds no
 /// value of the host.
 struct StepState {
-  std::int64_t step = 0;   ///< steps finished since the start of training; Adam's t is `step + 1`
+  std::int64_t step = 0;   ///< steps finished since the start of training
   std::int64_t epoch = 0;  ///< epochs finished
   std::int64_t first = 0;  ///< position of this batch's first pair in the epoch's shuffled order
   std::int64_t count = 0;  ///< pairs in this batch
@@ -59,11 +59,23 @@ enum class BprSum { mean_log2, mean, sum };
 /// over the batch's count, or half the sum of their squares.
 enum class EmbeddingNorm { norms, half_squares };
 
+/// Adam (Kingma and Ba, 2015, Algorithm 1), with weight decay: coupled, where `weight_decay` times the
+/// parameter is added to its gradient, or decoupled (Loshchilov and Hutter, "Decoupled Weight Decay
+/// Regularization", ICLR 2019), where the parameter is multiplied by 1 - learning rate * weight_decay before
+/// the step.
 struct AdamSettings {
-  double learning_rate = 1e-4;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
+  double weight_decay = 0.0;
+  bool decoupled = false;
+};
+
+/// What changes between two updates of an optimizer, in device memory, so that a captured step follows a
+/// schedule.
+struct OptimizerState {
+  std::int64_t step = 0;  ///< updates finished; Adam's t is `step + 1`
+  double learning_rate = 1e-3;
 };
 
 /// One linear layer that reads columns [first_column, first_column + weight.columns) of the factored layer's
@@ -167,8 +179,10 @@ class Backend {
   // ---- steps and sampling
 
   /// Sets `*state` to the next batch: one step further, the next `batch_size` of `pairs` pairs, or the first
-  /// ones of the next epoch. `state->count` becomes the number of pairs of that batch.
-  virtual void advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size) = 0;
+  /// ones of the next epoch. `state->count` becomes the number of pairs of that batch. Counts one more update
+  /// of each of `optimizers`, at most 8, all different.
+  virtual void advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size,
+                            std::span<OptimizerState* const> optimizers = {}) = 0;
 
   /// The batch of `*state`: pairs in the epoch's keyed order, and for each one negative, uniform over
   /// `sampling.candidates` outside the user's history: up to 32 draws are rejected, then the r-th candidate
@@ -229,7 +243,7 @@ class Backend {
   /// The readers must still hold the values of the forward.
   virtual void factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
                                       MatrixView weight, MatrixView first_moment, MatrixView second_moment,
-                                      const AdamSettings& settings, const StepState* state,
+                                      const AdamSettings& settings, const OptimizerState* state,
                                       Workspace workspace) = 0;
   /// Enough for each of the four, for n rows, and a weight of width x in under readers with `out` outputs in
   /// all.
@@ -337,10 +351,10 @@ class Backend {
 
   /// Fits q: `losses.size()` full-batch Adam steps on -(sum over `pairs`, one or two, of mean_i ll(x_i,
   /// y_i)). `parameters` and its two moments are updated; Adam's t of step s is `state->step * losses.size()
-  /// + s + 1`. losses[s] is the value before update s. SEA, Eq. 15.
+  /// + s + 1`, since `state->step` counts calls. losses[s] is the value before update s. SEA, Eq. 15.
   virtual void club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
                         VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
-                        const StepState* state, VectorView losses, Workspace workspace) = 0;
+                        const OptimizerState* state, VectorView losses, Workspace workspace) = 0;
   virtual std::size_t club_fit_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const = 0;
 
   /// *loss = -mean((G - O)^2) over all elements, and gradients. SEA, Eq. 30.
@@ -350,9 +364,10 @@ class Backend {
 
   // ---- optimisation
 
-  /// One Adam step on flat arenas of one length; t = state->step + 1. Kingma and Ba, 2015, Algorithm 1.
+  /// One Adam step on flat arrays of one length; t = state->step + 1. Empty `gradients` are all zero: the
+  /// moments decay, and still move the parameters.
   virtual void adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
-                    VectorView second_moment, const AdamSettings& settings, const StepState* state) = 0;
+                    VectorView second_moment, const AdamSettings& settings, const OptimizerState* state) = 0;
 
   /// terms.back() = sum of weights[t] terms[t] over the others, then sums[t] += terms[t] for all of them.
   /// `weights` is one shorter than `terms` and `sums`.

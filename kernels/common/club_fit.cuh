@@ -48,7 +48,7 @@ struct ClubFit {
   std::int64_t count;  ///< of parameters
   float *parameters, *first_moment, *second_moment;
   AdamSettings settings;
-  const StepState* state;
+  const OptimizerState* state;
   float* losses;
   float* gradients;      ///< 2 x chunks x count: those of a step and of the next one
   double* chunk_losses;  ///< 2 x chunks
@@ -57,7 +57,7 @@ struct ClubFit {
     return gradients + std::int64_t{buffer * tiling.chunks + chunk} * count;
   }
   __device__ AdamStep adam(std::int64_t step) const {
-    return adam_step(settings, state->step * steps + step + 1);
+    return adam_step(settings, state->learning_rate, state->step * steps + step + 1);
   }
 };
 

@@ -85,18 +85,20 @@ void GoldenFolder::upload(Backend& backend, const ParameterView& parameter,
 }
 
 void GoldenFolder::upload_batch(Model& model, std::int64_t step) const {
-  const auto upload = [&](const std::string& name, IndexView to) {
+  const auto upload = [&](const std::string& name, const Indices& indices) {
+    const IndexView to = model.program.value(indices);
     const std::vector<double> read = values(fmt::format("batches/{}/{}.npy", step, name));
     const std::vector<std::int32_t> ids(read.begin(), read.end());
     if (ids.size() > to.size()) throw Error(fmt::format("batches/{}/{}.npy is too long", step, name));
     model.program.backend().copy_to_device(to.data(), ids.data(), ids.size() * sizeof(std::int32_t));
     return static_cast<std::int64_t>(ids.size());
   };
-  const std::int64_t count = upload("user", model.batch.triples.users);
-  upload("positive", model.batch.triples.positives);
-  upload("negative", model.batch.triples.negatives);
+  const std::int64_t count = upload("user", model.batch.users);
+  upload("positive", model.batch.positives);
+  upload("negative", model.batch.negatives);
   for (const auto& [name, draw] : model.draws) upload(name, draw);
-  model.program.upload_state({step, 0, 0, count});
+  const StepState state{step, 0, 0, count};
+  model.program.step_state().upload({&state, 1});
 }
 
 GoldenData::GoldenData(const fs::path& golden) {

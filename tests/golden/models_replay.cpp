@@ -66,15 +66,15 @@ class Replay {
     Program& program = model->program;
     for (const ParameterView& parameter : program.parameters())
       golden_.upload(backend_, parameter, golden_files(name, "parameters", parameter.name));
-    program.represent();
+    model->evaluate();
     compare_scores(*model, name);
     sea_.upload_batch(*model, 0);
-    program.forward();
-    program.fit();
-    program.backward();
+    model->training->forward();
+    model->training->backward();
     compare_gradients(program, name, description["trained"]);
-    program.update();
-    const double loss = description["loss"], ours = program.download_losses().back();
+    model->training->update();
+    model->schedule.step->finish();
+    const double loss = description["loss"], ours = program.losses().download().back();
     report_.add("loss", "total", std::abs(ours - loss), 1e-5 * std::max(1.0, std::abs(loss)));
   }
 

@@ -110,12 +110,12 @@ class Replay {
     const json& steps = description["steps"];
     for (std::size_t step = 0; step < steps.size(); ++step) {
       golden_.upload_batch(*model, static_cast<std::int64_t>(step));
-      program.forward();
-      program.fit();
+      model->training->forward();
       if (step == 0) compare_values(*model, name);
-      program.backward();
+      model->training->backward();
       if (step == 0) compare_gradients(program, name);
-      program.update();
+      model->training->update();
+      model->schedule.step->finish();
       compare_losses(program, steps[step], step);
     }
     for (const ParameterView& parameter : program.parameters()) {
@@ -131,8 +131,8 @@ class Replay {
 
   void compare_losses(const Program& program, const json& expected, std::size_t step) {
     std::map<std::string, double> losses;
-    const std::vector<float> values = program.download_losses();
-    for (std::size_t i = 0; i < values.size(); ++i) losses[program.loss_names()[i]] = values[i];
+    const std::vector<float> values = program.losses().download();
+    for (std::size_t i = 0; i < values.size(); ++i) losses[program.losses().names()[i]] = values[i];
     const auto compare = [&](const std::string& group, const std::string& name, double ours, double theirs,
                              double bound) {
       report_.add(group, fmt::format("{}, step {}", name, step), std::abs(ours - theirs),
@@ -184,7 +184,7 @@ class Replay {
 
   void compare_metrics(Model& model, const Dataset& data) {
     Program& program = model.program;
-    program.represent();
+    model.evaluate();
     const ConstMatrixView users = program.value(model.users), items = program.value(model.items);
     Evaluator evaluator(backend_, model.sampling.view().history, {&data.valid, &data.test}, {5, 10}, 16,
                         users.columns);

@@ -159,11 +159,11 @@ TEST_CASE("models: the plugged-in modules read the halves of each modality, and 
     const bool vbpr = name == "vbpr+sea";
     std::vector<Array> own, heads;
     double total = 0.0;
-    program.sample();
-    program.forward();
+    model->training->draw();
+    model->training->forward();
     const auto term = [&](const std::string& wanted) -> double {
-      const std::vector<std::string>& names = program.loss_names();
-      return program.download_losses().at(
+      const std::vector<std::string>& names = program.losses().names();
+      return program.losses().download().at(
           static_cast<std::size_t>(std::find(names.begin(), names.end(), wanted) - names.begin()));
     };
     for (std::size_t m = 0; m < 2; ++m) {
@@ -192,13 +192,14 @@ TEST_CASE("models: the plugged-in modules read the halves of each modality, and 
     } else {
       total += 0.1 * (term("bpr_visual") + term("bpr_textual"));
     }
-    program.update();
+    model->training->update();
+    model->schedule.step->finish();
     CHECK(term("total") == Approx(total).epsilon(1e-5));
     if (!vbpr) continue;
 
     // [free | Linear([text | visual]) + Linear_v(visual) + Linear_t(text)]
     const auto fresh = build(backend, fixture.data, name, settings);
-    fresh->program.represent();
+    fresh->evaluate();
     const HostMatrix &visual = dataset.features[0].values, &text = dataset.features[1].values;
     Array both{visual.rows, text.columns + visual.columns, {}};
     for (std::int64_t i = 0; i < visual.rows; ++i) {

@@ -120,21 +120,21 @@ TEST_CASE("models: an epoch's pruned graph is a function of the epoch, and evalu
     INFO(c.model);
     const auto pruned = build(backend, fixture.data, c);
     const auto whole = build(backend, fixture.data, c, {"dropout=0"});
-    CHECK(!whole->begin_epoch);
-    REQUIRE(pruned->begin_epoch);
+    CHECK(!whole->schedule.begin_epoch);
+    REQUIRE(pruned->schedule.begin_epoch);
     CHECK(parameters_of(pruned->program) == parameters_of(whole->program));
 
-    whole->program.sample();
-    pruned->program.sample();
-    whole->program.forward();
-    const float whole_loss = whole->program.download_losses().front();
+    whole->training->draw();
+    pruned->training->draw();
+    whole->training->forward();
+    const float whole_loss = whole->program.losses().download().front();
     const auto loss_in_epoch = [&](std::int64_t epoch) {
       pruned->begin_epoch(epoch);
-      pruned->program.forward();
-      return pruned->program.download_losses().front();
+      pruned->training->forward();
+      return pruned->program.losses().download().front();
     };
-    pruned->program.forward();
-    const float first = pruned->program.download_losses().front();  // built for epoch 0
+    pruned->training->forward();
+    const float first = pruned->program.losses().download().front();  // built for epoch 0
     const float second = loss_in_epoch(1);
     CHECK(first != whole_loss);
     CHECK(second != whole_loss);
@@ -155,12 +155,12 @@ TEST_CASE("models: an epoch's pruned graph is a function of the epoch, and evalu
       CHECK(std::equal(expected.values.begin(), expected.values.end(), graph.values));
     }
 
-    pruned->program.represent();
-    whole->program.represent();
+    pruned->evaluate();
+    whole->evaluate();
     CHECK(values_of(pruned->program, pruned->users) == values_of(whole->program, whole->users));
     CHECK(values_of(pruned->program, pruned->items) == values_of(whole->program, whole->items));
-    pruned->program.step();  // looking changed nothing of the training
-    CHECK(pruned->program.download_losses().front() == second);
+    pruned->schedule.step->run();  // looking changed nothing of the training
+    CHECK(pruned->program.losses().download().front() == second);
   }
 }
 
@@ -179,7 +179,7 @@ TEST_CASE("models: freedom begins with the features as they are, and trains them
   };
   CHECK(find("image_embedding.weight") == dataset.features[0].values.values);
   CHECK(find("text_embedding.weight") == dataset.features[1].values.values);
-  model->program.step();
+  model->step(0, 0);
   CHECK(find("image_embedding.weight") != dataset.features[0].values.values);
   CHECK(find("text_embedding.weight") != dataset.features[1].values.values);
 }
@@ -223,8 +223,8 @@ TEST_CASE("models: every combination of the plugged-in modules trains", "[models
         std::vector<std::string> settings = {"align=" + align, "distance=" + distance};
         if (model == "freedom+sea") settings.push_back("knn_k=5");
         const auto built = build(backend, fixture.data, {model, joined(settings, small_modules)});
-        for (int step = 0; step < 3; ++step) built->program.step();
-        CHECK(std::isfinite(built->program.download_losses().back()));
+        for (int step = 0; step < 3; ++step) built->step(0, step);
+        CHECK(std::isfinite(built->program.losses().download().back()));
       }
     }
   }

@@ -14,7 +14,9 @@ using namespace sea::test;
 namespace {
 
 Initializer given(std::uint64_t seed) {
-  return [seed](std::int64_t rows, std::int64_t columns, int) { return random_values(rows * columns, seed); };
+  return [seed](std::int64_t rows, std::int64_t columns, const InitialDraws&) {
+    return random_values(rows * columns, seed);
+  };
 }
 
 std::vector<double> values_of(Backend& backend, const ParameterView& parameter) {
@@ -41,18 +43,28 @@ constexpr std::int64_t rows = 6, width = 4;
 /// h = leaky(P), g = h W^T + b, k = g W^T + b, L = 2 d(g, h) + 3 d(k, h), d the negative mean square
 /// distance.
 struct Chain {
-  explicit Chain(Backend& backend) : program(backend) {
-    const Tensor p = program.parameter("p", rows, width, given(1));
-    const Tensor w = program.parameter("w", width, width, given(2));
-    const Tensor b = program.parameter("b", 1, width, given(3));
-    h = leaky_relu(program, p, 0.25f);
-    const Tensor g = linear(program, h, w, b);
-    const Tensor k = linear(program, g, w, b);
-    l2_distance(program, "first", 2.0f, g, h);
-    l2_distance(program, "second", 3.0f, k, h);
-    output = k;
-    program.mark_output(k);
-    program.finish({}, 1, 1);
+  explicit Chain(Backend& backend) : program(backend, 1) {
+    Arena& arena = program.arena("main", {});
+    const Tensor p = program.parameter(arena, "p", rows, width, given(1));
+    const Tensor w = program.parameter(arena, "w", width, width, given(2));
+    const Tensor b = program.parameter(arena, "b", 1, width, given(3));
+    const auto layers = [&](Tape& recorded, Tensor& hidden, Tensor& middle) {
+      hidden = leaky_relu(recorded, p, 0.25f);
+      middle = linear(recorded, hidden, w, b);
+      return linear(recorded, middle, w, b);
+    };
+    tape = &program.tape("training", {&arena});
+    Tensor g;
+    output = layers(*tape, h, g);
+    l2_distance(*tape, "first", 2.0f, g, h);
+    l2_distance(*tape, "second", 3.0f, output, h);
+    tape->keep(output);
+    evaluation = &program.tape("evaluation", {});
+    Tensor unused;
+    evaluated = layers(*evaluation, unused, unused);
+    evaluation->keep(evaluated);
+    step = &program.step("step", {tape}, 1, 1);
+    program.allocate();
   }
 
   static double loss(const std::vector<double>& p, const std::vector<double>& w,
@@ -67,7 +79,9 @@ struct Chain {
   }
 
   Program program;
-  Tensor h, output;
+  Tape *tape, *evaluation;
+  Step* step;
+  Tensor h, output, evaluated;
 };
 
 }  // namespace
@@ -78,16 +92,17 @@ TEST_CASE("a program sums the gradients of everything that reads a tensor") {
     const auto parameters = chain.program.parameters();
     const auto p = values_of(backend, parameters[0]), w = values_of(backend, parameters[1]),
                b = values_of(backend, parameters[2]);
-    chain.program.forward();
-    chain.program.backward();
+    chain.tape->forward();
+    chain.tape->backward();
     CHECK(relative_error(chain.program.download_gradient("p"),
                          central_differences([&](auto& v) { return Chain::loss(v, w, b); }, p)) < 1e-5);
     CHECK(relative_error(chain.program.download_gradient("w"),
                          central_differences([&](auto& v) { return Chain::loss(p, v, b); }, w)) < 1e-5);
     CHECK(relative_error(chain.program.download_gradient("b"),
                          central_differences([&](auto& v) { return Chain::loss(p, w, v); }, b)) < 1e-5);
-    chain.program.update();
-    const std::vector<float> losses = chain.program.download_losses();
+    chain.tape->update();
+    chain.step->finish();
+    const std::vector<float> losses = chain.program.losses().download();
     CHECK(losses.back() == Approx(Chain::loss(p, w, b)).epsilon(1e-5));
     CHECK(losses.back() == Approx(2.0f * losses[0] + 3.0f * losses[1]).epsilon(1e-6));
     CHECK_THROWS_AS(chain.program.download_gradient("nobody"), Error);
@@ -97,13 +112,13 @@ TEST_CASE("a program sums the gradients of everything that reads a tensor") {
 TEST_CASE("a program's memory is shared by liveness, and what is represented equals the forward") {
   for_each_backend([](Backend& backend) {
     Chain chain(backend);
-    CHECK(chain.program.activation_bytes() < chain.program.unshared_activation_bytes());
-    chain.program.forward();
+    CHECK(chain.tape->activation_bytes() < chain.tape->unshared_activation_bytes());
+    chain.tape->forward();
     std::vector<float> forward(rows * width), represented(rows * width);
     backend.copy_to_host(forward.data(), chain.program.value(chain.output).data,
                          forward.size() * sizeof(float));
-    chain.program.represent();
-    backend.copy_to_host(represented.data(), chain.program.value(chain.output).data,
+    chain.evaluation->forward();
+    backend.copy_to_host(represented.data(), chain.program.value(chain.evaluated).data,
                          represented.size() * sizeof(float));
     CHECK(forward == represented);
     const auto h = leaky(values_of(backend, chain.program.parameters()[0]));
@@ -114,12 +129,14 @@ TEST_CASE("a program's memory is shared by liveness, and what is represented equ
 
 TEST_CASE("a gradient that is read only in part is zero elsewhere") {
   for_each_backend([](Backend& backend) {
-    Program program(backend);
-    const Tensor p = program.parameter("p", rows, 2 * width, given(1));
-    const Tensor h = leaky_relu(program, p, 0.25f);
-    l2_distance(program, "distance", 1.0f, h.column_range(0, width).row_range(0, 3),
+    Program program(backend, 1);
+    Arena& arena = program.arena("main", {});
+    Tape& tape = program.tape("training", {&arena});
+    const Tensor p = program.parameter(arena, "p", rows, 2 * width, given(1));
+    const Tensor h = leaky_relu(tape, p, 0.25f);
+    l2_distance(tape, "distance", 1.0f, h.column_range(0, width).row_range(0, 3),
                 h.column_range(width, width).row_range(0, 3));
-    program.finish({}, 1, 1);
+    program.allocate();
     const auto start = values_of(backend, program.parameters()[0]);
     const auto loss = [&](const std::vector<double>& v) {
       const auto hidden = leaky(v);
@@ -132,8 +149,8 @@ TEST_CASE("a gradient that is read only in part is zero elsewhere") {
       }
       return negative_distance(a, b);
     };
-    program.forward();
-    program.backward();
+    tape.forward();
+    tape.backward();
     const std::vector<float> gradient = program.download_gradient("p");
     CHECK(relative_error(gradient, central_differences(loss, start)) < 1e-5);
     for (std::size_t i = 3 * 2 * width; i < gradient.size(); ++i) CHECK(gradient[i] == 0.0f);
@@ -143,15 +160,17 @@ TEST_CASE("a gradient that is read only in part is zero elsewhere") {
 TEST_CASE("a program sums the gradients of what reads a tensor whole and what reads parts of it") {
   for_each_backend([](Backend& backend) {
     // The losses write the gradients of both parts of g and of a part of h; the backward adds the whole of h.
-    Program program(backend);
-    const Tensor p = program.parameter("p", rows, width, given(1));
-    const Tensor h = leaky_relu(program, p, 0.25f);
-    const Tensor g = leaky_relu(program, h, 0.25f);
+    Program program(backend, 1);
+    Arena& arena = program.arena("main", {});
+    Tape& tape = program.tape("training", {&arena});
+    const Tensor p = program.parameter(arena, "p", rows, width, given(1));
+    const Tensor h = leaky_relu(tape, p, 0.25f);
+    const Tensor g = leaky_relu(tape, h, 0.25f);
     const Tensor top = g.row_range(0, rows / 2), bottom = g.row_range(rows / 2, rows / 2);
-    l2_distance(program, "parts", 1.0f, top, bottom);
-    l2_distance(program, "whole", 2.0f, g, h);
-    l2_distance(program, "part", 3.0f, top.column_range(1, 2), h.row_range(1, rows / 2).column_range(0, 2));
-    program.finish({}, 1, 1);
+    l2_distance(tape, "parts", 1.0f, top, bottom);
+    l2_distance(tape, "whole", 2.0f, g, h);
+    l2_distance(tape, "part", 3.0f, top.column_range(1, 2), h.row_range(1, rows / 2).column_range(0, 2));
+    program.allocate();
     const auto start = values_of(backend, program.parameters()[0]);
     const auto loss = [&](const std::vector<double>& v) {
       const auto hidden = leaky(v), last = leaky(hidden);
@@ -168,21 +187,47 @@ TEST_CASE("a program sums the gradients of what reads a tensor whole and what re
              2.0 * negative_distance(last, hidden) +
              3.0 * negative_distance(part(last, 0, 1, 2), part(hidden, 1, 0, 2));
     };
-    program.forward();
-    program.backward();
+    tape.forward();
+    tape.backward();
     CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
   });
 }
 
-TEST_CASE("a program refuses a tensor that is read whole after a part of it was") {
+TEST_CASE("a program takes any recording order: a tensor read whole after parts of it") {
   for_each_backend([](Backend& backend) {
-    Program program(backend);
-    const Tensor p = program.parameter("p", rows, width, given(1));
-    const Tensor h = leaky_relu(program, p, 0.25f);
-    const Tensor g = leaky_relu(program, h, 0.25f);
-    l2_distance(program, "part", 1.0f, g.row_range(0, 2), g.row_range(2, 2));
-    l2_distance(program, "whole", 1.0f, g, h);
-    CHECK_THROWS_AS(program.finish({}, 1, 1), Error);
+    // The losses write the gradients of the first four rows of g, and then of all of them.
+    Program program(backend, 1);
+    Arena& arena = program.arena("main", {});
+    Tape& tape = program.tape("training", {&arena});
+    const Tensor p = program.parameter(arena, "p", rows, width, given(1));
+    const Tensor h = leaky_relu(tape, p, 0.25f);
+    const Tensor g = leaky_relu(tape, h, 0.25f);
+    l2_distance(tape, "part", 1.0f, g.row_range(0, 2), g.row_range(2, 2));
+    l2_distance(tape, "whole", 2.0f, g, h);
+    // The same of a parameter, whose gradient holds what the step before it left.
+    const Tensor q = program.parameter(arena, "q", rows, width, given(2));
+    l2_distance(tape, "part of q", 3.0f, q.row_range(1, 2), g.row_range(3, 2));
+    l2_distance(tape, "whole q", 1.0f, q, h);
+    program.allocate();
+    const auto start = values_of(backend, program.parameters()[0]),
+               other = values_of(backend, program.parameters()[1]);
+    const auto rows_of = [](const std::vector<double>& x, std::int64_t first, std::int64_t count) {
+      return std::vector<double>(x.begin() + first * width, x.begin() + (first + count) * width);
+    };
+    const auto loss = [&](const std::vector<double>& v, const std::vector<double>& w) {
+      const auto hidden = leaky(v), last = leaky(hidden);
+      return negative_distance(rows_of(last, 0, 2), rows_of(last, 2, 2)) +
+             2.0 * negative_distance(last, hidden) +
+             3.0 * negative_distance(rows_of(w, 1, 2), rows_of(last, 3, 2)) + negative_distance(w, hidden);
+    };
+    for (int pass = 0; pass < 2; ++pass) {
+      tape.forward();
+      tape.backward();
+      CHECK(relative_error(program.download_gradient("p"),
+                           central_differences([&](auto& v) { return loss(v, other); }, start)) < 1e-5);
+      CHECK(relative_error(program.download_gradient("q"),
+                           central_differences([&](auto& v) { return loss(start, v); }, other)) < 1e-5);
+    }
   });
 }
 
@@ -201,13 +246,15 @@ TEST_CASE("propagation equals the sums and means of powers of the graph that are
         transposed{{3, 3, to.data(), tc.data()}, tv.data()};
     for (const Layers layers : {Layers::all, Layers::mean, Layers::residual, Layers::last}) {
       for (const std::int64_t count : {1, 2, 3, 4}) {
-        Program program(backend);
-        const Tensor p = program.parameter("p", 3, width, given(1)),
-                     q = program.parameter("q", 3, width, given(2));
-        const Tensor y = propagate(program, graph, transposed, p, count, layers);
-        program.keep(y);
-        l2_distance(program, "distance", 1.0f, y, q);
-        program.finish({}, 1, 1);
+        Program program(backend, 1);
+        Arena& arena = program.arena("main", {});
+        Tape& tape = program.tape("training", {&arena});
+        const Tensor p = program.parameter(arena, "p", 3, width, given(1)),
+                     q = program.parameter(arena, "q", 3, width, given(2));
+        const Tensor y = propagate(tape, graph, transposed, p, count, layers);
+        tape.keep(y);
+        l2_distance(tape, "distance", 1.0f, y, q);
+        program.allocate();
         const auto start = values_of(backend, program.parameters()[0]);
         const auto target = values_of(backend, program.parameters()[1]);
         const auto naive = [&](const std::vector<double>& x) {
@@ -221,10 +268,10 @@ TEST_CASE("propagation equals the sums and means of powers of the graph that are
           for (double& value : sum) value /= layers == Layers::mean ? static_cast<double>(count + 1) : 1.0;
           return sum;
         };
-        program.forward();
+        tape.forward();
         std::vector<float> out(3 * width);
         backend.copy_to_host(out.data(), program.value(y).data, out.size() * sizeof(float));
-        program.backward();
+        tape.backward();
         CHECK(relative_error(out, naive(start)) < 1e-6);
         const auto loss = [&](const std::vector<double>& x) { return negative_distance(naive(x), target); };
         CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);
@@ -245,13 +292,15 @@ TEST_CASE("refine_layers equals LayerGCN's sum, with its gradient") {
     const Buffer<float> v = to_device(backend, graph_values);
     const CsrView graph{{4, 4, o.data(), c.data()}, v.data()};
     for (const std::int64_t count : {1, 2, 4}) {
-      Program program(backend);
-      const Tensor p = program.parameter("p", 4, width, given(1)),
-                   q = program.parameter("q", 4, width, given(2));
-      const Tensor y = refine_layers(program, graph, p, count);
-      program.keep(y);
-      l2_distance(program, "distance", 1.0f, y, q);
-      program.finish({}, 1, 1);
+      Program program(backend, 1);
+      Arena& arena = program.arena("main", {});
+      Tape& tape = program.tape("training", {&arena});
+      const Tensor p = program.parameter(arena, "p", 4, width, given(1)),
+                   q = program.parameter(arena, "q", 4, width, given(2));
+      const Tensor y = refine_layers(tape, graph, p, count);
+      tape.keep(y);
+      l2_distance(tape, "distance", 1.0f, y, q);
+      program.allocate();
       const auto start = values_of(backend, program.parameters()[0]);
       const auto target = values_of(backend, program.parameters()[1]);
       const auto naive = [&](const std::vector<double>& x) {
@@ -273,10 +322,10 @@ TEST_CASE("refine_layers equals LayerGCN's sum, with its gradient") {
         }
         return sum;
       };
-      program.forward();
+      tape.forward();
       std::vector<float> out(4 * width);
       backend.copy_to_host(out.data(), program.value(y).data, out.size() * sizeof(float));
-      program.backward();
+      tape.backward();
       CHECK(relative_error(out, naive(start)) < 1e-6);
       const auto loss = [&](const std::vector<double>& x) { return negative_distance(naive(x), target); };
       CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-5);

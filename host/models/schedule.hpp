@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "program/program.hpp"
+
+namespace sea {
+
+/// Which step runs when, and what happens before it. Made by finish_model; a model changes what is its own.
+struct Schedule {
+  Step* step = nullptr;    ///< every step of an epoch, unless `choose` says otherwise
+  std::int64_t steps = 0;  ///< in an epoch
+
+  /// Where it is there: the i-th step of an epoch.
+  std::function<Step&(std::int64_t epoch, std::int64_t i)> choose = {};
+  /// Where it is there, called before the first step of an epoch, and before going on in the middle of one:
+  /// writes what the epoch's steps read, at fixed addresses, as a function of the epoch alone.
+  std::function<void(std::int64_t epoch)> begin_epoch = {};
+  /// Where it is there, called before each step.
+  std::function<void(std::int64_t epoch, std::int64_t i)> before_step = {};
+
+  /// The arenas whose learning rate in epoch t is their own times factor^(t / epochs).
+  std::vector<Arena*> decaying;
+  double learning_rate_factor = 1.0, learning_rate_epochs = 50.0;
+
+  double learning_rate_share(std::int64_t epoch) const;
+};
+
+}  // namespace sea

@@ -1,0 +1,183 @@
+// Draws, losses and the fit of q: the nodes that end a program.
+
+#include "program/nodes.hpp"
+
+namespace sea {
+
+namespace {
+
+BatchView view(const NodeRun& run, const Batch& batch) {
+  return {run.indices(batch.users), run.indices(batch.positives), run.indices(batch.negatives)};
+}
+
+BatchOrderView order_view(const NodeRun& run, const Batch& batch) {
+  return {run.indices(batch.nodes), run.indices(batch.sources)};
+}
+
+std::vector<Indices> triples(const Batch& batch) {
+  return {batch.users, batch.positives, batch.negatives};
+}
+
+std::vector<Indices> triples_and_order(const Batch& batch) {
+  return {batch.users, batch.positives, batch.negatives, batch.nodes, batch.sources};
+}
+
+}  // namespace
+
+Batch make_batch(Program& program, std::int64_t batch_size) {
+  return {program.indices(batch_size), program.indices(batch_size), program.indices(batch_size),
+          program.indices(3 * batch_size), program.indices(3 * batch_size)};
+}
+
+void sample_batch(Tape& tape, const SamplingView& sampling, const Batch& batch) {
+  tape.add_draw({.name = "sample_batch", .index_writes = triples(batch), .forward = [=](const NodeRun& run) {
+                   run.backend().sample_batch(sampling, run.seed(), run.step(), view(run, batch));
+                 }});
+}
+
+void sort_batch(Tape& tape, const Batch& batch, std::int64_t users) {
+  tape.add({.name = "sort_batch",
+            .index_reads = triples(batch),
+            .index_writes = {batch.nodes, batch.sources},
+            .workspace = tape.backend().sort_batch_workspace(batch.users.count),
+            .concurrent = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().sort_batch(view(run, batch), users, run.step(), order_view(run, batch),
+                                       run.workspace());
+            }});
+}
+
+Indices sample_permutation(Tape& tape, RandomPurpose purpose, std::int64_t size, std::int64_t count) {
+  const Indices output = tape.program().indices(count);
+  tape.add_draw({.name = "permutation", .index_writes = {output}, .forward = [=](const NodeRun& run) {
+                   run.backend().permutation(run.seed(), purpose, run.step(), size, run.indices(output));
+                 }});
+  return output;
+}
+
+void bpr(Tape& tape, const std::string& name, float weight, BprSum sum, Tensor users, Tensor items,
+         const Batch& batch) {
+  const int term = tape.loss_term(name, weight);
+  const std::int64_t batch_size = batch.users.count;
+  tape.add({
+      .name = "bpr",
+      .inputs = {users, items},
+      .index_reads = triples_and_order(batch),
+      .workspace = tape.backend().bpr_workspace(batch_size, users.columns),
+      .is_loss = true,
+      .forward =
+          [=](const NodeRun& run) {
+            run.backend().bpr(run.value(users), run.value(items), view(run, batch), order_view(run, batch),
+                              run.step(), sum, weight, run.loss(term), run.input_gradient(0),
+                              run.input_gradient(1), run.workspace());
+          },
+  });
+}
+
+void embedding_norm(Tape& tape, const std::string& name, float weight, EmbeddingNorm norm, Tensor users,
+                    Tensor items, const Batch& batch) {
+  const int term = tape.loss_term(name, weight);
+  const std::int64_t batch_size = batch.users.count;
+  tape.add({
+      .name = "embedding_norm",
+      .inputs = {users, items},
+      .index_reads = triples_and_order(batch),
+      .workspace = tape.backend().embedding_norm_workspace(batch_size),
+      .is_loss = true,
+      .forward =
+          [=](const NodeRun& run) {
+            run.backend().embedding_norm(run.value(users), run.value(items), view(run, batch),
+                                         order_view(run, batch), run.step(), norm, weight, run.loss(term),
+                                         run.input_gradient(0), run.input_gradient(1), run.workspace());
+          },
+  });
+}
+
+void contrastive_alignment(Tape& tape, const std::string& name, float weight, Tensor text, Tensor visual,
+                           float temperature, bool symmetric, Indices samples) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({
+      .name = "contrastive_alignment",
+      .inputs = {text, visual},
+      .index_reads = samples.empty() ? std::vector<Indices>{} : std::vector<Indices>{samples},
+      .workspace = tape.backend().contrastive_alignment_workspace(text.rows, text.columns, samples.count),
+      .is_loss = true,
+      .forward =
+          [=](const NodeRun& run) {
+            run.backend().contrastive_alignment(
+                run.value(text), run.value(visual), temperature, symmetric, run.indices(samples), weight,
+                run.loss(term), run.input_gradient(0), run.input_gradient(1), run.workspace());
+          },
+  });
+}
+
+namespace {
+
+/// The network's parameters lie one behind the other: the first one's place is that of all.
+VectorView whole(const NodeRun& run, const VariationalNetwork& q) {
+  std::int64_t size = 0;
+  for (const Tensor& parameter : q.parameters) size += parameter.size();
+  return {run.value(q.parameters.front()).data, static_cast<std::size_t>(size)};
+}
+
+}  // namespace
+
+void club(Tape& tape, const std::string& name, float weight, Tensor generic, Tensor unique,
+          Indices permutation, const VariationalNetwork& q) {
+  const int term = tape.loss_term(name, weight);
+  std::vector<Tensor> inputs = {generic, unique};
+  inputs.insert(inputs.end(), q.parameters.begin(), q.parameters.end());
+  tape.add({.name = "club",
+            .inputs = inputs,
+            .index_reads = {permutation},
+            .workspace = tape.backend().club_workspace(generic.rows, generic.columns, q.hidden),
+            .is_loss = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().club(run.value(generic), run.value(unique), run.indices(permutation),
+                                 {generic.columns, q.hidden, whole(run, q)}, weight, run.loss(term),
+                                 run.input_gradient(0), run.input_gradient(1), run.workspace());
+            }});
+}
+
+void l2_distance(Tape& tape, const std::string& name, float weight, Tensor generic, Tensor unique) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({
+      .name = "l2_distance",
+      .inputs = {generic, unique},
+      .workspace = tape.backend().l2_distance_workspace(generic.rows, generic.columns),
+      .is_loss = true,
+      .forward =
+          [=](const NodeRun& run) {
+            run.backend().l2_distance(run.value(generic), run.value(unique), weight, run.loss(term),
+                                      run.input_gradient(0), run.input_gradient(1), run.workspace());
+          },
+  });
+}
+
+void club_fit(Tape& tape, const std::string& name, const std::vector<FitPair>& pairs,
+              const VariationalNetwork& q, std::int64_t steps) {
+  const int first_term = tape.reported_terms(name, steps);
+  std::vector<Tensor> inputs;
+  for (const FitPair& pair : pairs) {
+    inputs.push_back(pair.x);
+    inputs.push_back(pair.y);
+  }
+  const Tensor& x = pairs.front().x;
+  tape.add({.name = "club_fit",
+            .inputs = inputs,
+            .updates = q.parameters,
+            .workspace = tape.backend().club_fit_workspace(x.rows, x.columns, q.hidden),
+            .concurrent = true,
+            .forward = [=](const NodeRun& run) {
+              std::vector<PairView> views;
+              for (const FitPair& pair : pairs) views.push_back({run.value(pair.x), run.value(pair.y)});
+              const OptimizedParameter first = run.optimized(q.parameters.front());
+              const VectorView parameters = whole(run, q);
+              run.backend().club_fit(
+                  views, q.hidden, parameters, {first.first_moment.data, parameters.size()},
+                  {first.second_moment.data, parameters.size()}, first.settings, first.state,
+                  {run.loss(first_term), static_cast<std::size_t>(steps)}, run.workspace());
+            }});
+}
+
+}  // namespace sea
