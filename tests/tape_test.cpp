@@ -4,6 +4,7 @@
 
 #include "models/initial_values.hpp"
 #include "program/nodes.hpp"
+#include "sea/cpu.hpp"
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
