@@ -9,7 +9,7 @@ void permutation(Case& c) {
   const IndexView output = c.indices(c.size.items);
   c.time({.bytes = 4.0 * static_cast<double>(c.size.items), .operations = 0},
          [=, &backend = c.backend, state = c.state(), items = c.size.items] {
-           backend.permutation(999, RandomPurpose::permutation_visual, state, items, output);
+           backend.permutation(999, RandomPurpose::permutation, state, items, output);
          });
 }
 

@@ -44,7 +44,7 @@ double signed_bound(const Problem& p) {
 Problem make_problem(std::int64_t n, std::int64_t width, std::int64_t hidden) {
   Problem p{n, width, hidden, random_values(n * width, 1), random_values(n * width, 2), {}, {}};
   p.parameters = random_values(VariationalNetworkView::parameter_count(width, hidden), 3);
-  const KeyedPermutation permutation(0, RandomPurpose::permutation_visual, 0, static_cast<std::uint32_t>(n));
+  const KeyedPermutation permutation(0, RandomPurpose::permutation, 0, static_cast<std::uint32_t>(n));
   for (std::int64_t i = 0; i < n; ++i) {
     p.permutation.push_back(static_cast<std::int32_t>(permutation(static_cast<std::uint32_t>(i))));
   }

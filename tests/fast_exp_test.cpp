@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 
 using sea::fast_exp;
+using sea::fast_log;
+using sea::fast_sigmoid;
 using sea::fast_tanh;
 
 namespace {
@@ -68,4 +70,37 @@ TEST_CASE("fast_tanh follows tanh, near zero too") {
   CHECK(fast_tanh(std::numeric_limits<float>::infinity()) == 1.0f);
   CHECK(fast_tanh(-std::numeric_limits<float>::infinity()) == -1.0f);
   CHECK(std::isnan(fast_tanh(std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST_CASE("fast_sigmoid follows the sigmoid down to underflow") {
+  double worst = 0.0;
+  for (double x = -87.3; x < 100.0; x += 3e-4) {
+    const auto argument = static_cast<float>(x);
+    worst = std::max(
+        worst, relative(fast_sigmoid(argument), 1.0 / (1.0 + std::exp(-static_cast<double>(argument)))));
+  }
+  CHECK(worst < 2e-7);
+  CHECK(worst > 1e-9);
+  CHECK(fast_sigmoid(0.0f) == 0.5f);
+  CHECK(fast_sigmoid(-88.0f) == 0.0f);
+  CHECK(fast_sigmoid(-std::numeric_limits<float>::infinity()) == 0.0f);
+  CHECK(fast_sigmoid(std::numeric_limits<float>::infinity()) == 1.0f);
+  CHECK(std::isnan(fast_sigmoid(std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST_CASE("fast_log follows log, near one too") {
+  double worst = 0.0;
+  const auto look = [&](float argument) {
+    if (argument != 1.0f)
+      worst = std::max(worst, relative(fast_log(argument), std::log(static_cast<double>(argument))));
+  };
+  for (double x = 1.2e-38; x < 3.4e38; x *= 1.00007) look(static_cast<float>(x));
+  for (double x = 0.4; x < 2.5; x += 1e-6) look(static_cast<float>(x));
+  for (double apart = 0.5; apart > 1e-8; apart *= 0.9999) {
+    look(static_cast<float>(1.0 - apart));
+    look(static_cast<float>(1.0 + apart));
+  }
+  CHECK(worst < 1e-7);
+  CHECK(worst > 1e-9);
+  CHECK(fast_log(1.0f) == 0.0f);
 }

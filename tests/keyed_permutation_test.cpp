@@ -61,7 +61,7 @@ TEST_CASE("all orders of small sets are equally likely over keys") {
     for (std::uint32_t i = 2; i <= size; ++i) orders *= i;
     std::vector<std::int64_t> counts(orders);
     for (int step = 0; step < 60000; ++step) {
-      ++counts[order_number(images({11, RandomPurpose::permutation_visual, step, size}))];
+      ++counts[order_number(images({11, RandomPurpose::permutation, step, size}))];
     }
     INFO("size " << size);
     CHECK(chi_square_excess(counts) < 5.0);
@@ -85,6 +85,6 @@ TEST_CASE("another seed, purpose or step is another order") {
   const std::vector<std::uint32_t> base = images({1, RandomPurpose::shuffle, 0, 500});
   CHECK(images({1, RandomPurpose::shuffle, 0, 500}) == base);
   CHECK(images({2, RandomPurpose::shuffle, 0, 500}) != base);
-  CHECK(images({1, RandomPurpose::permutation_visual, 0, 500}) != base);
+  CHECK(images({1, RandomPurpose::permutation, 0, 500}) != base);
   CHECK(images({1, RandomPurpose::shuffle, 1, 500}) != base);
 }

@@ -16,7 +16,7 @@ std::vector<std::int32_t> permutation(Backend& backend, std::int64_t step, std::
                                       std::int64_t count) {
   const Buffer<StepState> state = to_device(backend, std::vector<StepState>{{step, 0, 0, 0}});
   const Buffer<std::int32_t> output(backend, count);
-  backend.permutation(42, RandomPurpose::permutation_textual, state.data(), size, output.span());
+  backend.permutation(42, RandomPurpose::second_permutation, state.data(), size, output.span());
   return output.download();
 }
 
@@ -41,7 +41,7 @@ TEST_CASE("permutation holds every number once") {
 TEST_CASE("permutation is the keyed permutation of its step, and a shorter output is its beginning") {
   for_each_backend([](Backend& backend) {
     for (const std::int64_t step : {0ll, 1ll, 5ll << 32}) {
-      const KeyedPermutation reference(42, RandomPurpose::permutation_textual, step, 3001);
+      const KeyedPermutation reference(42, RandomPurpose::second_permutation, step, 3001);
       std::vector<std::int32_t> expected;
       for (std::uint32_t i = 0; i < 3001; ++i) expected.push_back(static_cast<std::int32_t>(reference(i)));
       CHECK(permutation(backend, step, 3001, 3001) == expected);

@@ -21,15 +21,15 @@ TEST_CASE("philox4x32_10 gives the known answers of the Random123 distribution")
         {{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}});
 }
 
-TEST_CASE("random_bits differ wherever seed, purpose, step, index or attempt do") {
+TEST_CASE("random_bits differ wherever seed, purpose, step, index or stream do") {
   std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>> seen;
   int draws = 0;
   for (const std::uint64_t seed : {0ull, 1ull, 1ull << 32}) {
     for (const RandomPurpose purpose : {RandomPurpose::shuffle, RandomPurpose::synthetic}) {
       for (const std::int64_t step : {0ll, 1ll, 1ll << 32, 255ll << 32}) {
         for (const std::int64_t index : {0ll, 1ll, 1ll << 32, 255ll << 32}) {
-          for (const std::uint32_t attempt : {0u, 1u, 32u}) {
-            const Philox4x32 bits = random_bits(seed, purpose, step, index, attempt);
+          for (const std::uint32_t stream : {0u, 1u, 32u}) {
+            const Philox4x32 bits = random_bits(seed, purpose, step, index, stream);
             seen.insert({bits.word[0], bits.word[1], bits.word[2], bits.word[3]});
             ++draws;
           }
@@ -65,4 +65,11 @@ TEST_CASE("uniform_float covers [0, 1) evenly and never reaches 1") {
     ++counts.at(static_cast<std::size_t>(value * 64.0f));
   }
   CHECK(chi_square_excess(counts) < 5.0);
+}
+
+TEST_CASE("open_uniform_float lies evenly between 0 and 1 and reaches neither") {
+  CHECK(open_uniform_float(0) == 0x1.0p-24f);
+  CHECK(open_uniform_float(0xffffffffu) == 1.0f - 0x1.0p-24f);
+  CHECK(open_uniform_float(0x80000000u) == 0.5f + 0x1.0p-24f);
+  CHECK(open_uniform_float(0x7fffffffu) == 0.5f - 0x1.0p-24f);
 }

@@ -289,7 +289,7 @@ std::vector<std::int32_t> read_permutations(Backend& backend, bool declared) {
   Arena& arena = program.arena("main", {});
   Tape& tape = program.tape("training", {&arena});
   const Tensor p = program.parameter(arena, "p", 2, width, xavier_normal());
-  const Indices drawn = sample_permutation(tape, RandomPurpose::align_samples, count, count);
+  const Indices drawn = sample_permutation(tape, RandomPurpose::samples, count, count);
   const Indices read = program.indices(count);
   const IndexView raw = program.value(drawn);
   Node node{.name = "reader", .index_writes = {read}};

@@ -103,7 +103,7 @@ void separate_learning(Model& model, const ModuleSettings& settings, std::vector
     const Tensor visual = modalities.at(0).head, text = modalities.at(1).head;
     Indices samples;
     if (settings.align_samples > 0) {
-      samples = sample_permutation(tape, RandomPurpose::align_samples, text.rows,
+      samples = sample_permutation(tape, RandomPurpose::samples, text.rows,
                                    std::min(settings.align_samples, text.rows));
     }
     align(tape, {settings.align, settings.alpha, settings.temperature, samples}, text, visual);
@@ -113,7 +113,7 @@ void separate_learning(Model& model, const ModuleSettings& settings, std::vector
     DistancePair& pair = modality.pair;
     if (settings.distance == Distance::club) {
       const RandomPurpose purpose =
-          pair.modality == "visual" ? RandomPurpose::permutation_visual : RandomPurpose::permutation_textual;
+          pair.modality == "visual" ? RandomPurpose::permutation : RandomPurpose::second_permutation;
       pair.permutation = sample_permutation(tape, purpose, pair.generic.rows, pair.generic.rows);
       model.draws["club_permutation_" + pair.modality] = pair.permutation;
     }

@@ -59,6 +59,20 @@ enum class BprSum { mean_log2, mean, sum };
 /// over the batch's count, or half the sum of their squares.
 enum class EmbeddingNorm { norms, half_squares };
 
+/// The lists of a batch, in the order of its sources, see BatchOrderView.
+enum class BatchRole { user, positive, negative };
+
+/// What `activate` makes of an element.
+enum class Activation { sigmoid, tanh };
+
+/// What `random_noise` fills a matrix with: numbers uniform in (0, 1), or -log(-log(u)) of such a number u,
+/// the standard Gumbel distribution.
+enum class Noise { uniform, gumbel };
+
+/// What `matrix_norm` takes of a matrix: the root of the sum of its squares, that sum over the number of
+/// elements, or half of it.
+enum class MatrixNorm { frobenius, mean_square, half_squares };
+
 /// Adam (Kingma and Ba, 2015, Algorithm 1), with weight decay: coupled, where `weight_decay` times the
 /// parameter is added to its gradient, or decoupled (Loshchilov and Hutter, "Decoupled Weight Decay
 /// Regularization", ICLR 2019), where the parameter is multiplied by 1 - learning rate * weight_decay before
@@ -284,6 +298,52 @@ class Backend {
   /// first term, s = dY[i] . X[i]; a norm at its floor is a constant.
   virtual void cosine_scale_backward(ConstMatrixView x, ConstMatrixView e, ConstMatrixView dy, MatrixView dx,
                                      MatrixView de) = 0;
+
+  // ---- elementwise and rows
+
+  /// Y = A o B, the elementwise product, all of one shape. Its own backward: dA = dY o B, dB = dY o A. Y may
+  /// be A or B. One number for a whole row is `modality_weight` with one block.
+  virtual void multiply(ConstMatrixView a, ConstMatrixView b, MatrixView y) = 0;
+
+  /// Y = activation(X) by elements. Y may be X.
+  virtual void activate(Activation activation, ConstMatrixView x, MatrixView y) = 0;
+  /// dX = dY activation'(X) from the output Y: Y (1 - Y) for the sigmoid, 1 - Y^2 for tanh. dX may be dY.
+  virtual void activate_backward(Activation activation, ConstMatrixView y, ConstMatrixView dy,
+                                 MatrixView dx) = 0;
+
+  /// Y[i] = softmax(scale X[i]) by rows, the largest element subtracted first; scale is 1 / temperature. Y
+  /// may be X.
+  virtual void softmax(ConstMatrixView x, float scale, MatrixView y) = 0;
+  /// dX[i] = scale Y[i] o (dY[i] - Y[i] . dY[i]). dX may be dY.
+  virtual void softmax_backward(ConstMatrixView y, ConstMatrixView dy, float scale, MatrixView dx) = 0;
+
+  /// Y = m / (1 - probability), m 0 with that probability, else 1: dropout is `multiply` by Y, forward and
+  /// backward. The mask is a matrix, so that several products can share it. The bits are a pure function of
+  /// (seed, stream, state->step, place in the matrix, its columns), the same on every backend. 0 <=
+  /// probability < 1. Srivastava et al., "Dropout", JMLR 2014.
+  virtual void dropout_mask(float probability, std::uint64_t seed, std::uint32_t stream,
+                            const StepState* state, MatrixView y) = 0;
+
+  /// Fills Y with noise, a pure function of (seed, stream, state->step, place in the matrix, its columns).
+  /// Uniform noise is the same bits on every backend.
+  virtual void random_noise(Noise noise, std::uint64_t seed, std::uint32_t stream, const StepState* state,
+                            MatrixView y) = 0;
+
+  /// Y[i] = X[index[i]], X (n x w), Y (index.size() x w). Rows of Y from `state->count` on are 0 and their
+  /// index is not read; where `state` is null, all are valid.
+  virtual void gather_rows(ConstMatrixView x, ConstIndexView index, const StepState* state, MatrixView y) = 0;
+  /// The gradient of rows that were gathered by a list of the batch, `role`: row r of dX (n x w) stands for
+  /// the node first_node + r (0 for a table of users or of nodes, the number of users for one of items), and
+  /// is the sum of the rows of dY (batch size x w) at which that list names it, in the order of `order`. dX
+  /// is written whole.
+  virtual void gather_rows_backward(ConstMatrixView dy, const BatchOrderView& order, BatchRole role,
+                                    std::int64_t first_node, const StepState* state, MatrixView dx) = 0;
+
+  /// *loss = the norm of X (n x w) (see MatrixNorm) over `divisor`, and dX; of the first `state->count` rows
+  /// alone where `state` is not null, and dX is 0 in the others. The gradient of a norm of 0 is 0.
+  virtual void matrix_norm(ConstMatrixView x, MatrixNorm norm, double divisor, const StepState* state,
+                           float weight, float* loss, MatrixView dx, Workspace workspace) = 0;
+  virtual std::size_t matrix_norm_workspace(std::int64_t n, std::int64_t width) const = 0;
 
   // ---- graphs
 

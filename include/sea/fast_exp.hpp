@@ -66,4 +66,26 @@ SEA_HOST_DEVICE inline float fast_tanh(float x) {
   return std::copysign(-m / (2.0f + m), x);
 }
 
+/// 1 / (1 + e^-x) likewise, for all x: relative error below 2e-7, and 0 below -87.33.
+SEA_HOST_DEVICE inline float fast_sigmoid(float x) {
+  const float e = fast_exp(-std::fabs(x));
+  return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+}
+
+/// log(x) for positive, finite x that is not subnormal, without a branch: relative error below 1e-7, near 1
+/// too.
+SEA_HOST_DEVICE inline float fast_log(float x) {
+  // x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2).
+  constexpr std::uint32_t root_of_half = 0x3f3504f3u;
+  const std::uint32_t shifted = detail::float_bits(x) - root_of_half;
+  const auto k = static_cast<float>(static_cast<std::int32_t>(shifted) >> 23);
+  const float f = detail::float_of_bits((shifted & 0x7fffffu) + root_of_half) - 1.0f;
+  // log(1 + f) = 2 atanh(s) with s = f / (2 + f), by its series, written as f less a small part: f is exact.
+  const float s = f / (2.0f + f);
+  const float z = s * s;
+  const float r = z * (0x1.555556p-1f + z * (0x1.99999ap-2f + z * (0x1.24924ap-2f + z * 0x1.c71c72p-3f)));
+  // ln 2 in two parts; k times the first is exact.
+  return k * 0x1.62e4p-1f + (f - (s * (f - r) - k * 0x1.7f7d1cp-20f));
+}
+
 }  // namespace sea

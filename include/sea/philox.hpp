@@ -6,17 +6,20 @@
 
 namespace sea {
 
-/// What a random number is for. A draw is a pure function of (seed, purpose, step, index, attempt): no stream
-/// is ever advanced, so any draw can be made anywhere, in any order, again.
+/// What a random number is for. A draw is a pure function of (seed, purpose, step, index, stream): no
+/// generator is ever advanced, so any draw can be made anywhere, in any order, again. `stream` tells apart
+/// draws that agree in all else: the attempts at one negative, the matrices that one step fills.
 enum class RandomPurpose : std::uint32_t {
-  shuffle = 1,              ///< order of the training pairs; step = epoch
-  negative = 2,             ///< negatives; step = training step, index = position in the batch
-  permutation_visual = 3,   ///< CLUB's pairing; step = training step
-  permutation_textual = 4,  ///< likewise
-  align_samples = 5,        ///< the items that `align_samples` draws; step = training step
-  initial_value = 6,        ///< parameters; step = number of the parameter, index = element
-  synthetic = 7,            ///< made-up data
-  prune = 8,                ///< training pairs that an epoch keeps; step = epoch, index = place of the pair
+  shuffle = 1,             ///< order of the training pairs; step = epoch
+  negative = 2,            ///< negatives; step = training step, index = position in the batch
+  permutation = 3,         ///< of rows; step = training step
+  second_permutation = 4,  ///< another one in the same step
+  samples = 5,             ///< distinct rows; step = training step
+  initial_value = 6,       ///< parameters; step = number of the parameter, index = element
+  synthetic = 7,           ///< made-up data
+  prune = 8,               ///< training pairs that an epoch keeps; step = epoch, index = place of the pair
+  dropout = 9,             ///< masks; step = training step, index = four elements of a row, stream = matrix
+  noise = 10,              ///< likewise
 };
 
 struct Philox4x32 {
@@ -43,13 +46,13 @@ SEA_HOST_DEVICE inline Philox4x32 philox4x32_10(Philox4x32 counter, std::uint64_
 
 /// The 128 random bits of one draw.
 SEA_HOST_DEVICE inline Philox4x32 random_bits(std::uint64_t seed, RandomPurpose purpose, std::int64_t step,
-                                              std::int64_t index, std::uint32_t attempt = 0) {
+                                              std::int64_t index, std::uint32_t stream = 0) {
   // The purpose fits a byte; its word also takes bits 32 to 39 of step and index.
   return philox4x32_10(
       {{static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(index),
         static_cast<std::uint32_t>(purpose) | (static_cast<std::uint32_t>(step >> 32) & 0xFFu) << 8 |
             (static_cast<std::uint32_t>(index >> 32) & 0xFFu) << 16,
-        attempt}},
+        stream}},
       seed);
 }
 
@@ -63,6 +66,11 @@ SEA_HOST_DEVICE inline std::uint32_t uniform_below(const Philox4x32& bits, std::
 /// A float uniform in [0, 1) with 24 random bits.
 SEA_HOST_DEVICE inline float uniform_float(std::uint32_t word) {
   return static_cast<float>(word >> 8) * 0x1.0p-24f;
+}
+
+/// A float uniform in (0, 1) with 23 random bits: the odd multiples of 2^-24, evenly around 1/2.
+SEA_HOST_DEVICE inline float open_uniform_float(std::uint32_t word) {
+  return static_cast<float>(word >> 9 << 1 | 1u) * 0x1.0p-24f;
 }
 
 }  // namespace sea

@@ -37,6 +37,28 @@ __device__ __forceinline__ void store_pack(float* address, const Pack<width>& pa
   }
 }
 
+/// Threads for the elements of a matrix, one for each `width` neighbouring columns of a row: rows down the
+/// first dimension of blocks and the second one of threads, columns along the others.
+inline Grid elementwise_grid(std::int64_t rows, std::int64_t columns, std::int64_t width) {
+  const std::int64_t packs = blocks_of(columns, width);
+  std::int64_t across = 1;
+  while (across < packs && across < 256) across *= 2;
+  const std::int64_t down = 256 / across;
+  return {dim3(grid_size(blocks_of(rows, down)), grid_size(blocks_of(packs, across))),
+          dim3(grid_size(across), grid_size(down))};
+}
+
+/// The row of this thread.
+__device__ __forceinline__ std::int64_t elementwise_row() {
+  return static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+}
+
+/// The first of its `width` columns.
+template <int width>
+__device__ __forceinline__ std::int64_t elementwise_column() {
+  return (static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * width;
+}
+
 namespace detail {
 
 template <int width, class Function, class... Inputs>
@@ -50,11 +72,10 @@ __device__ __forceinline__ void apply_function(const Function& function, float* 
   store_pack<width>(y, result);
 }
 
-/// One thread for each `width` columns of a row.
 template <int width, class Function, class... Inputs>
 __global__ void elementwise_kernel(Function function, MatrixView y, Inputs... inputs) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  std::int64_t j = (static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * width;
+  const std::int64_t i = elementwise_row();
+  std::int64_t j = elementwise_column<width>();
   if (i >= y.rows) return;
   if (j + width <= y.columns) {
     apply_function<width>(function, &y(i, j), &inputs(i, j)...);
@@ -71,13 +92,7 @@ template <class Function, class... Inputs>
 void elementwise(cudaStream_t stream, const char* operator_name, const Function& function, MatrixView y,
                  const Inputs&... inputs) {
   const auto start = [&](auto kernel, std::int64_t width) {
-    const std::int64_t packs = blocks_of(y.columns, width);
-    std::int64_t across = 1;
-    while (across < packs && across < 256) across *= 2;
-    const std::int64_t rows = 256 / across;
-    const dim3 blocks(grid_size(blocks_of(y.rows, rows)), grid_size(blocks_of(packs, across)));
-    launch(stream, operator_name, {blocks, dim3(grid_size(across), grid_size(rows))}, kernel, function, y,
-           inputs...);
+    launch(stream, operator_name, elementwise_grid(y.rows, y.columns, width), kernel, function, y, inputs...);
   };
   if (rows_aligned(y) && (rows_aligned(inputs) && ...)) {
     start(&detail::elementwise_kernel<4, Function, Inputs...>, 4);

@@ -11,6 +11,15 @@
 
 namespace sea::test {
 
+/// How the rows of a matrix lie: elements between two of them, and before the first one.
+struct Layout {
+  std::int64_t gap = 3, margin = 0;
+};
+
+/// Rows with and without gaps, aligned to four floats and not. The first columns of a wider matrix, its last
+/// ones, and whole ones.
+inline constexpr Layout layouts[] = {{0, 0}, {4, 0}, {8, 0}, {3, 0}, {5, 1}, {0, 4}, {8, 4}};
+
 /// A matrix on a backend whose rows lie further apart than they are long. An operator that reads the gaps of
 /// an input gets NaN; one that writes the gaps of an output is caught by `values`.
 class StridedMatrix {
@@ -18,22 +27,30 @@ class StridedMatrix {
   /// An input; `values` are its rows without gaps.
   StridedMatrix(Backend& backend, const std::vector<float>& values, std::int64_t rows, std::int64_t columns,
                 std::int64_t gap = 3)
-      : rows_(rows), columns_(columns), leading_(columns + gap) {
+      : StridedMatrix(backend, values, rows, columns, Layout{gap}) {}
+  StridedMatrix(Backend& backend, const std::vector<float>& values, std::int64_t rows, std::int64_t columns,
+                Layout layout)
+      : rows_(rows),
+        columns_(columns),
+        margin_(layout.margin),
+        leading_(layout.margin + columns + layout.gap) {
     std::vector<float> all(static_cast<std::size_t>(rows * leading_),
                            std::numeric_limits<float>::quiet_NaN());
     for (std::int64_t i = 0; i < rows; ++i) {
-      std::copy_n(values.begin() + i * columns, columns, all.begin() + i * leading_);
+      std::copy_n(values.begin() + i * columns, columns, all.begin() + i * leading_ + margin_);
     }
     buffer_ = to_device(backend, all);
   }
   /// An output, all NaN.
   StridedMatrix(Backend& backend, std::int64_t rows, std::int64_t columns, std::int64_t gap = 3)
+      : StridedMatrix(backend, rows, columns, Layout{gap}) {}
+  StridedMatrix(Backend& backend, std::int64_t rows, std::int64_t columns, Layout layout)
       : StridedMatrix(backend,
                       std::vector<float>(static_cast<std::size_t>(rows * columns),
                                          std::numeric_limits<float>::quiet_NaN()),
-                      rows, columns, gap) {}
+                      rows, columns, layout) {}
 
-  MatrixView view() const { return {buffer_.data(), rows_, columns_, leading_}; }
+  MatrixView view() const { return {buffer_.data() + margin_, rows_, columns_, leading_}; }
 
   /// The rows without gaps; fails the test where a gap has been written.
   std::vector<float> values() const {
@@ -41,16 +58,17 @@ class StridedMatrix {
     std::vector<float> rows;
     bool untouched = true;
     for (std::int64_t i = 0; i < rows_; ++i) {
-      const auto row = all.begin() + i * leading_;
-      rows.insert(rows.end(), row, row + columns_);
-      untouched = untouched && std::all_of(row + columns_, row + leading_, [](float x) { return x != x; });
+      const auto row = all.begin() + i * leading_, first = row + margin_, last = first + columns_;
+      const auto is_nan = [](float x) { return x != x; };
+      rows.insert(rows.end(), first, last);
+      untouched = untouched && std::all_of(row, first, is_nan) && std::all_of(last, row + leading_, is_nan);
     }
     CHECK(untouched);
     return rows;
   }
 
  private:
-  std::int64_t rows_, columns_, leading_;
+  std::int64_t rows_, columns_, margin_, leading_;
   Buffer<float> buffer_;
 };
 

@@ -1,0 +1,55 @@
+#include <algorithm>
+
+#include "cpu/check.hpp"
+#include "cpu/row_blocks.hpp"
+#include "cpu/thread_pool.hpp"
+#include "sea/cpu.hpp"
+
+namespace sea {
+
+void CpuBackend::gather_rows(ConstMatrixView x, ConstIndexView index, const StepState* state, MatrixView y) {
+  const auto size = static_cast<std::int64_t>(index.size());
+  const std::int64_t count = state != nullptr ? state->count : size;
+  cpu::require_shape("gather_rows", "y", y, size, x.columns);
+  cpu::require(count >= 0 && count <= size, "gather_rows",
+               "the count of the step state must not exceed the number of indices");
+  cpu::for_each_row(*pool_, size, x.columns, [&](std::int64_t i) {
+    if (i < count) {
+      std::copy_n(x.row(index[i]), x.columns, y.row(i));
+    } else {
+      std::fill_n(y.row(i), y.columns, 0.0f);
+    }
+  });
+}
+
+void CpuBackend::gather_rows_backward(ConstMatrixView dy, const BatchOrderView& order, BatchRole role,
+                                      std::int64_t first_node, const StepState* state, MatrixView dx) {
+  constexpr const char* name = "gather_rows_backward";
+  const std::int64_t batch_size = dy.rows, count = state->count, width = dy.columns;
+  cpu::require_shape(name, "dx", dx, dx.rows, width);
+  cpu::require_size(name, "nodes", order.nodes.size(), 3 * batch_size);
+  cpu::require_size(name, "sources", order.sources.size(), 3 * batch_size);
+  cpu::require(count >= 0 && count <= batch_size, name,
+               "the count of the step state must not exceed the batch size");
+  const std::int64_t first_source = static_cast<std::int64_t>(role) * batch_size;
+  const std::int32_t* first = order.nodes.data();
+  const std::int32_t* last = first + 3 * count;
+  const std::int64_t block_rows = cpu::rows_per_block(width);
+  pool_->parallel_for(cpu::blocks_of(dx.rows, block_rows), [&](std::int64_t block, int) {
+    const std::int64_t begin = block * block_rows, end = std::min(dx.rows, begin + block_rows);
+    const std::int32_t* next = std::lower_bound(first, last, first_node + begin);
+    for (std::int64_t r = begin; r < end; ++r) {
+      float* out = dx.row(r);
+      std::fill_n(out, width, 0.0f);
+      for (; next != last && *next == first_node + r; ++next) {
+        const std::int64_t place = order.sources[static_cast<std::size_t>(next - first)] - first_source;
+        if (place < 0 || place >= batch_size) continue;
+        const float* in = dy.row(place);
+#pragma omp simd
+        for (std::int64_t j = 0; j < width; ++j) out[j] += in[j];
+      }
+    }
+  });
+}
+
+}  // namespace sea
