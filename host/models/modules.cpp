@@ -26,7 +26,7 @@ Tensor alignment_head(Program& program, const std::string& name, Tensor first, s
   const auto normalize = [&](const std::string& layer, Tensor x) {
     const Tensor scale = program.parameter(layer + ".weight", 1, hidden, constant_value(1.0f));
     const Tensor shift = program.parameter(layer + ".bias", 1, hidden, constant_value(0.0f));
-    return batch_norm_relu(program, x, scale, shift);
+    return batch_norm(program, x, scale, shift, true);
   };
   Tensor x = normalize(name + ".head.1", first);
   const LinearParameters middle = linear_parameters(program, name + ".head.3", hidden, hidden, seed);

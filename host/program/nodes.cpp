@@ -139,29 +139,29 @@ Tensor leaky_relu(Program& program, Tensor x, float slope) {
   return y;
 }
 
-Tensor batch_norm_relu(Program& program, Tensor x, Tensor scale, Tensor shift) {
+Tensor batch_norm(Program& program, Tensor x, Tensor scale, Tensor shift, bool relu) {
   constexpr float epsilon = 1e-5f;
   const Tensor y = program.activation(x.rows, x.columns);
   const Tensor mean = program.activation(1, x.columns);
   const Tensor inverse_deviation = program.activation(1, x.columns);
-  program.add({.name = "batch_norm_relu",
+  program.add({.name = "batch_norm",
                .inputs = {x, scale, shift},
                .outputs = {y, mean, inverse_deviation},
                .kept = {x, y, mean, inverse_deviation},
                .written_backward = {},
-               .workspace = program.backend().batch_norm_relu_workspace(x.rows, x.columns),
+               .workspace = program.backend().batch_norm_workspace(x.rows, x.columns),
                .forward =
                    [=](const NodeRun& run) {
-                     run.backend().batch_norm_relu(run.value(x), run.vector(scale), run.vector(shift),
-                                                   epsilon, run.vector(mean), run.vector(inverse_deviation),
-                                                   run.value(y), run.workspace());
+                     run.backend().batch_norm(run.value(x), run.vector(scale), run.vector(shift), epsilon,
+                                              relu, run.vector(mean), run.vector(inverse_deviation),
+                                              run.value(y), run.workspace());
                    },
                .backward =
                    [=](const NodeRun& run) {
-                     run.backend().batch_norm_relu_backward(
+                     run.backend().batch_norm_backward(
                          run.value(x), run.value(y), run.gradient(y), run.vector(scale), run.vector(mean),
-                         run.vector(inverse_deviation), run.input_gradient(0), run.input_gradient_vector(1),
-                         run.input_gradient_vector(2), run.workspace());
+                         run.vector(inverse_deviation), relu, run.input_gradient(0),
+                         run.input_gradient_vector(1), run.input_gradient_vector(2), run.workspace());
                    }});
   return y;
 }

@@ -33,8 +33,8 @@ void add(Program& program, Tensor a, Tensor b, Tensor y);
 
 Tensor leaky_relu(Program& program, Tensor x, float slope);
 
-/// BatchNorm over the rows with batch statistics, then ReLU; scale and shift (1 x columns).
-Tensor batch_norm_relu(Program& program, Tensor x, Tensor scale, Tensor shift);
+/// BatchNorm over the rows with batch statistics, then ReLU where asked; scale and shift (1 x columns).
+Tensor batch_norm(Program& program, Tensor x, Tensor scale, Tensor shift, bool relu);
 
 /// Writes unit rows into `y`, which may be a part of a larger activation.
 void row_normalize(Program& program, Tensor x, Tensor y);
