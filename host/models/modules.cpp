@@ -26,7 +26,7 @@ Tensor alignment_head(Model& model, Tape& tape, const std::string& name, Tensor 
         model.program.parameter(*model.main, layer + ".weight", 1, hidden, constant_value(1.0f));
     const Tensor shift =
         model.program.parameter(*model.main, layer + ".bias", 1, hidden, constant_value(0.0f));
-    return batch_norm_relu(tape, x, scale, shift);
+    return batch_norm(tape, x, scale, shift, true);
   };
   Tensor x = normalize(name + ".head.1", first);
   const LinearParameters middle = linear_parameters(model, name + ".head.3", hidden, hidden);

@@ -1,59 +1,9 @@
-// Draws, losses and the fit of q: the nodes that end a program.
+// Losses, and the fit of q.
 
+#include "program/batch_views.hpp"
 #include "program/nodes.hpp"
 
 namespace sea {
-
-namespace {
-
-BatchView view(const NodeRun& run, const Batch& batch) {
-  return {run.indices(batch.users), run.indices(batch.positives), run.indices(batch.negatives)};
-}
-
-BatchOrderView order_view(const NodeRun& run, const Batch& batch) {
-  return {run.indices(batch.nodes), run.indices(batch.sources)};
-}
-
-std::vector<Indices> triples(const Batch& batch) {
-  return {batch.users, batch.positives, batch.negatives};
-}
-
-std::vector<Indices> triples_and_order(const Batch& batch) {
-  return {batch.users, batch.positives, batch.negatives, batch.nodes, batch.sources};
-}
-
-}  // namespace
-
-Batch make_batch(Program& program, std::int64_t batch_size) {
-  return {program.indices(batch_size), program.indices(batch_size), program.indices(batch_size),
-          program.indices(3 * batch_size), program.indices(3 * batch_size)};
-}
-
-void sample_batch(Tape& tape, const SamplingView& sampling, const Batch& batch) {
-  tape.add_draw({.name = "sample_batch", .index_writes = triples(batch), .forward = [=](const NodeRun& run) {
-                   run.backend().sample_batch(sampling, run.seed(), run.step(), view(run, batch));
-                 }});
-}
-
-void sort_batch(Tape& tape, const Batch& batch, std::int64_t users) {
-  tape.add({.name = "sort_batch",
-            .index_reads = triples(batch),
-            .index_writes = {batch.nodes, batch.sources},
-            .workspace = tape.backend().sort_batch_workspace(batch.users.count),
-            .concurrent = true,
-            .forward = [=](const NodeRun& run) {
-              run.backend().sort_batch(view(run, batch), users, run.step(), order_view(run, batch),
-                                       run.workspace());
-            }});
-}
-
-Indices sample_permutation(Tape& tape, RandomPurpose purpose, std::int64_t size, std::int64_t count) {
-  const Indices output = tape.program().indices(count);
-  tape.add_draw({.name = "permutation", .index_writes = {output}, .forward = [=](const NodeRun& run) {
-                   run.backend().permutation(run.seed(), purpose, run.step(), size, run.indices(output));
-                 }});
-  return output;
-}
 
 void bpr(Tape& tape, const std::string& name, float weight, BprSum sum, Tensor users, Tensor items,
          const Batch& batch) {
@@ -113,6 +63,56 @@ void contrastive_alignment(Tape& tape, const std::string& name, float weight, Te
 
 namespace {
 
+const StepState* limit(const NodeRun& run, bool batch_rows) {
+  return batch_rows ? run.step() : nullptr;
+}
+
+}  // namespace
+
+void matrix_norm(Tape& tape, const std::string& name, float weight, Tensor x, MatrixNorm norm, double divisor,
+                 bool batch_rows) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({.name = "matrix_norm",
+            .inputs = {x},
+            .workspace = tape.backend().matrix_norm_workspace(x.rows, x.columns),
+            .is_loss = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().matrix_norm(run.value(x), norm, divisor, limit(run, batch_rows), weight,
+                                        run.loss(term), run.input_gradient(0), run.workspace());
+            }});
+}
+
+void contrastive(Tape& tape, const std::string& name, float weight, Tensor queries, Tensor keys,
+                 Indices positives, const ContrastiveSettings& settings, bool batch_rows) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({.name = "contrastive",
+            .inputs = {queries, keys},
+            .index_reads = positives.empty() ? std::vector<Indices>{} : std::vector<Indices>{positives},
+            .workspace = tape.backend().contrastive_workspace(queries.rows, keys.rows, queries.columns,
+                                                              settings.intra),
+            .is_loss = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().contrastive(run.value(queries), run.value(keys), run.indices(positives), settings,
+                                        limit(run, batch_rows), weight, run.loss(term), run.input_gradient(0),
+                                        run.input_gradient(1), run.workspace());
+            }});
+}
+
+void cosine_loss(Tape& tape, const std::string& name, float weight, Tensor x, Tensor target) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({.name = "cosine_loss",
+            .inputs = {x},
+            .constants = {target},
+            .workspace = tape.backend().cosine_loss_workspace(x.rows),
+            .is_loss = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().cosine_loss(run.value(x), run.value(target), run.step(), weight, run.loss(term),
+                                        run.input_gradient(0), run.workspace());
+            }});
+}
+
+namespace {
+
 /// The network's parameters lie one behind the other: the first one's place is that of all.
 VectorView whole(const NodeRun& run, const VariationalNetwork& q) {
   std::int64_t size = 0;
@@ -125,10 +125,9 @@ VectorView whole(const NodeRun& run, const VariationalNetwork& q) {
 void club(Tape& tape, const std::string& name, float weight, Tensor generic, Tensor unique,
           Indices permutation, const VariationalNetwork& q) {
   const int term = tape.loss_term(name, weight);
-  std::vector<Tensor> inputs = {generic, unique};
-  inputs.insert(inputs.end(), q.parameters.begin(), q.parameters.end());
   tape.add({.name = "club",
-            .inputs = inputs,
+            .inputs = {generic, unique},
+            .constants = q.parameters,
             .index_reads = {permutation},
             .workspace = tape.backend().club_workspace(generic.rows, generic.columns, q.hidden),
             .is_loss = true,

@@ -28,8 +28,8 @@ class NodeRun {
   NodeRun(const Tape& tape, std::size_t node, Pass pass) : tape_(tape), node_(node), pass_(pass) {}
 
   /// A tensor's value; empty for an empty tensor. Throws Error where the node has not declared it: in the
-  /// forward its inputs, outputs and `updates`; in the backward and the update `saved_for_backward`,
-  /// `backward_outputs`, and those inputs and updates that no step's activation is.
+  /// forward its inputs, constants, outputs and `updates`; in the backward and the update
+  /// `saved_for_backward`, `backward_outputs`, and those of the others that are no activations.
   MatrixView value(const Tensor& tensor) const;
   VectorView vector(const Tensor& tensor) const;
   /// Indices among `index_reads` and `index_writes`.
@@ -58,11 +58,12 @@ class NodeRun {
 /// One recorded operation. Its functions are called with views of fixed buffers: the same ones each time.
 struct Node {
   std::string name;
-  std::vector<Tensor> inputs = {};         ///< what forward reads, and what backward may write gradients of
-  std::vector<Tensor> outputs = {};        ///< what forward writes
-  std::vector<Indices> index_reads = {};   ///< integers that it reads
-  std::vector<Indices> index_writes = {};  ///< integers that its forward writes
-  std::vector<Tensor> saved_for_backward = {};  ///< values of inputs and outputs that backward reads
+  std::vector<Tensor> inputs = {};              ///< what forward reads, and backward may write gradients of
+  std::vector<Tensor> constants = {};           ///< what forward reads and no gradient flows into
+  std::vector<Tensor> outputs = {};             ///< what forward writes
+  std::vector<Indices> index_reads = {};        ///< integers that it reads
+  std::vector<Indices> index_writes = {};       ///< integers that its forward writes
+  std::vector<Tensor> saved_for_backward = {};  ///< values of the three above that backward reads
   std::vector<Tensor> backward_outputs = {};    ///< activations that backward writes, for `update` to read
   std::vector<Tensor> updates = {};             ///< trained arrays that forward or `update` moves itself
   std::size_t workspace = 0;                    ///< bytes of scratch memory, enough for each function

@@ -53,6 +53,55 @@ void add(Tape& tape, Tensor a, Tensor b, Tensor y) {
            }});
 }
 
+Tensor add(Tape& tape, Tensor a, Tensor b) {
+  const Tensor y = tape.activation(a.rows, a.columns);
+  add(tape, a, b, y);
+  return y;
+}
+
+Tensor scale(Tape& tape, float factor, Tensor x) {
+  const Tensor y = tape.activation(x.rows, x.columns);
+  tape.add(
+      {.name = "scale",
+       .inputs = {x},
+       .outputs = {y},
+       .forward = [=](const NodeRun& run) { run.backend().scale(factor, run.value(x), run.value(y)); },
+       .backward =
+           [=](const NodeRun& run) { run.backend().scale(factor, run.gradient(y), run.input_gradient(0)); }});
+  return y;
+}
+
+Tensor matmul(Tape& tape, Transpose transpose_a, Transpose transpose_b, Tensor a, Tensor b) {
+  const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
+  const auto flag = [](bool transposed) { return transposed ? Transpose::yes : Transpose::no; };
+  const Tensor c = tape.activation(ta ? a.columns : a.rows, tb ? b.rows : b.columns);
+  tape.add({.name = "matmul",
+            .inputs = {a, b},
+            .outputs = {c},
+            .saved_for_backward = {a, b},
+            .forward =
+                [=](const NodeRun& run) {
+                  run.backend().matmul(transpose_a, transpose_b, 1.0f, run.value(a), run.value(b), 0.0f,
+                                       run.value(c));
+                },
+            .backward =
+                [=](const NodeRun& run) {
+                  const ConstMatrixView dc = run.gradient(c);
+                  const MatrixView da = run.input_gradient(0), db = run.input_gradient(1);
+                  Backend& backend = run.backend();
+                  // dop(A) = dC op(B)^T, dop(B) = op(A)^T dC.
+                  if (!da.empty() && !ta)
+                    backend.matmul(flag(false), flag(!tb), 1.0f, dc, run.value(b), 0.0f, da);
+                  if (!da.empty() && ta)
+                    backend.matmul(flag(tb), flag(true), 1.0f, run.value(b), dc, 0.0f, da);
+                  if (!db.empty() && !tb)
+                    backend.matmul(flag(!ta), flag(false), 1.0f, run.value(a), dc, 0.0f, db);
+                  if (!db.empty() && tb)
+                    backend.matmul(flag(true), flag(ta), 1.0f, dc, run.value(a), 0.0f, db);
+                }});
+  return c;
+}
+
 namespace {
 
 std::vector<LinearReader> reader_views(const NodeRun& run, const std::vector<Reader>& readers) {
@@ -129,28 +178,28 @@ Tensor leaky_relu(Tape& tape, Tensor x, float slope) {
   return y;
 }
 
-Tensor batch_norm_relu(Tape& tape, Tensor x, Tensor scale, Tensor shift) {
+Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu) {
   constexpr float epsilon = 1e-5f;
   const Tensor y = tape.activation(x.rows, x.columns);
   const Tensor mean = tape.activation(1, x.columns);
   const Tensor inverse_deviation = tape.activation(1, x.columns);
-  tape.add({.name = "batch_norm_relu",
+  tape.add({.name = "batch_norm",
             .inputs = {x, scale, shift},
             .outputs = {y, mean, inverse_deviation},
             .saved_for_backward = {x, y, mean, inverse_deviation},
-            .workspace = tape.backend().batch_norm_relu_workspace(x.rows, x.columns),
+            .workspace = tape.backend().batch_norm_workspace(x.rows, x.columns),
             .forward =
                 [=](const NodeRun& run) {
-                  run.backend().batch_norm_relu(run.value(x), run.vector(scale), run.vector(shift), epsilon,
-                                                run.vector(mean), run.vector(inverse_deviation), run.value(y),
-                                                run.workspace());
+                  run.backend().batch_norm(run.value(x), run.vector(scale), run.vector(shift), epsilon, relu,
+                                           run.vector(mean), run.vector(inverse_deviation), run.value(y),
+                                           run.workspace());
                 },
             .backward =
                 [=](const NodeRun& run) {
-                  run.backend().batch_norm_relu_backward(
+                  run.backend().batch_norm_backward(
                       run.value(x), run.value(y), run.gradient(y), run.vector(scale), run.vector(mean),
-                      run.vector(inverse_deviation), run.input_gradient(0), run.input_gradient_vector(1),
-                      run.input_gradient_vector(2), run.workspace());
+                      run.vector(inverse_deviation), relu, run.input_gradient(0),
+                      run.input_gradient_vector(1), run.input_gradient_vector(2), run.workspace());
                 }});
   return y;
 }

@@ -29,11 +29,37 @@ void copy(Tape& tape, Tensor x, Tensor y);
 
 /// Writes A + B into `y`, which may be a part of a larger activation.
 void add(Tape& tape, Tensor a, Tensor b, Tensor y);
+Tensor add(Tape& tape, Tensor a, Tensor b);
+
+/// factor X.
+Tensor scale(Tape& tape, float factor, Tensor x);
+
+/// op(A) op(B); op transposes where asked.
+Tensor matmul(Tape& tape, Transpose transpose_a, Transpose transpose_b, Tensor a, Tensor b);
+
+/// A o B, the elementwise product.
+Tensor multiply(Tape& tape, Tensor a, Tensor b);
+
+Tensor activate(Tape& tape, Activation activation, Tensor x);
+
+/// The softmax of `scale` X by rows.
+Tensor softmax(Tape& tape, Tensor x, float scale = 1.0f);
+
+/// X with each element 0 with this probability, else times 1 / (1 - probability), drawn anew in each step.
+/// `stream` tells this mask from others of the program.
+Tensor dropout(Tape& tape, Tensor x, float probability, std::uint32_t stream);
+/// The mask alone, 0 or 1 / (1 - probability): for `multiply`.
+Tensor dropout_mask(Tape& tape, std::int64_t rows, std::int64_t columns, float probability,
+                    std::uint32_t stream);
+
+/// Noise, drawn anew in each step, see `dropout` for `stream`.
+Tensor random_noise(Tape& tape, Noise noise, std::int64_t rows, std::int64_t columns, std::uint32_t stream);
 
 Tensor leaky_relu(Tape& tape, Tensor x, float slope);
 
-/// BatchNorm over the rows with batch statistics, then ReLU; scale and shift (1 x columns).
-Tensor batch_norm_relu(Tape& tape, Tensor x, Tensor scale, Tensor shift);
+/// BatchNorm over the rows with batch statistics, with `relu` the ReLU of that; scale and shift (1 x
+/// columns).
+Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu);
 
 /// Writes unit rows into `y`, which may be a part of a larger activation.
 void row_normalize(Tape& tape, Tensor x, Tensor y);
@@ -68,6 +94,26 @@ void sort_batch(Tape& tape, const Batch& batch, std::int64_t users);
 /// `count` distinct numbers out of [0, size), drawn anew in each step: a permutation where count equals size.
 Indices sample_permutation(Tape& tape, RandomPurpose purpose, std::int64_t size, std::int64_t count);
 
+/// Rows of X named by a list of the batch; rows from its count on are 0. X is a table of users or of nodes,
+/// with first_node 0, or one of items, with the number of users.
+Tensor gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node = 0);
+
+/// A graph whose values are computed in the step: its pattern, the transposed one, and for each entry of that
+/// the entry of the pattern that it is. Device memory that outlives the program; entries may change between
+/// epochs, up to `capacity` of them.
+struct LearnedPattern {
+  CsrPatternView pattern, transposed;
+  ConstIndexView permutation;
+  std::int64_t capacity = 0;
+};
+/// Values (1 x capacity) X[i] . Y[j], for every entry (i, j) of the pattern, times `mask` (1 x capacity, not
+/// differentiated) where it is not empty.
+Tensor sddmm(Tape& tape, const LearnedPattern& graph, Tensor mask, Tensor x, Tensor y);
+/// Values v / sqrt(r_i r_j), r the row sums, see Backend::edge_normalize.
+Tensor edge_normalize(Tape& tape, const LearnedPattern& graph, Tensor values);
+/// S X for the graph S of these values, differentiated with respect to both.
+Tensor spmm(Tape& tape, const LearnedPattern& graph, Tensor values, Tensor x);
+
 // Losses: each adds `weight` times its value to the total, under the name given.
 
 void bpr(Tape& tape, const std::string& name, float weight, BprSum sum, Tensor users, Tensor items,
@@ -76,6 +122,15 @@ void embedding_norm(Tape& tape, const std::string& name, float weight, Embedding
                     Tensor items, const Batch& batch);
 void contrastive_alignment(Tape& tape, const std::string& name, float weight, Tensor text, Tensor visual,
                            float temperature, bool symmetric, Indices samples);
+/// See Backend::matrix_norm; of the batch's rows alone where `batch_rows`.
+void matrix_norm(Tape& tape, const std::string& name, float weight, Tensor x, MatrixNorm norm, double divisor,
+                 bool batch_rows);
+/// See Backend::contrastive: pos(i) = positives[i], or i where they are empty; with `batch_rows` the batch's
+/// count limits the queries, and the keys where they are a batch's.
+void contrastive(Tape& tape, const std::string& name, float weight, Tensor queries, Tensor keys,
+                 Indices positives, const ContrastiveSettings& settings, bool batch_rows);
+/// 1 - the mean cosine of the batch's rows of X and of a target that no gradient flows into.
+void cosine_loss(Tape& tape, const std::string& name, float weight, Tensor x, Tensor target);
 /// The variational network q of CLUB (see VariationalNetworkView): its eight arrays in their order, in a
 /// packed arena of their own whose gradients are fused.
 struct VariationalNetwork {

@@ -47,12 +47,14 @@ bool conflict(const Access& a, const Access& b) {
 
 Access forward_access(const Node& node) {
   Access access{node.inputs, node.outputs, node.index_reads, node.index_writes};
+  access.reads.insert(access.reads.end(), node.constants.begin(), node.constants.end());
   access.writes.insert(access.writes.end(), node.updates.begin(), node.updates.end());
   return access;
 }
 
 Access backward_access(const Node& node) {
   Access access{node.inputs, node.backward_outputs, node.index_reads, {}};
+  access.reads.insert(access.reads.end(), node.constants.begin(), node.constants.end());
   access.reads.insert(access.reads.end(), node.saved_for_backward.begin(), node.saved_for_backward.end());
   return access;
 }
@@ -99,6 +101,7 @@ void Tape::plan_needed() {
         });
     if (!recorded.is_needed) continue;
     for (const Tensor& input : node.inputs) needed[input.buffer] = true;
+    for (const Tensor& input : node.constants) needed[input.buffer] = true;
     for (const Tensor& tensor : node.updates) {
       if (!moves(tensor.buffer))
         throw Error("program: " + node.name + " updates an arena that the tape " + name_ + " does not move");
@@ -205,6 +208,7 @@ void Tape::plan_lifetimes() {
     std::size_t& bytes = node.concurrent ? side_workspace_bytes_ : workspace_bytes_;
     bytes = std::max(bytes, node.workspace);
     for (const Tensor& tensor : node.inputs) use(tensor.buffer, forward_time(i));
+    for (const Tensor& tensor : node.constants) use(tensor.buffer, forward_time(i));
     for (const Tensor& tensor : node.outputs) use(tensor.buffer, forward_time(i));
     if (node.update) {
       for (const Tensor& tensor : node.backward_outputs) use(tensor.buffer, update_time());
@@ -227,6 +231,7 @@ void Tape::plan_joins() {
   const auto join_at = [&](int time) {
     for (const std::size_t i : beside) {
       for (const Tensor& tensor : nodes_[i].node.inputs) use(tensor.buffer, time);
+      for (const Tensor& tensor : nodes_[i].node.constants) use(tensor.buffer, time);
       for (const Tensor& tensor : nodes_[i].node.outputs) use(tensor.buffer, time);
     }
     beside.clear();

@@ -39,7 +39,8 @@ void Tape::check(const Node& node) const {
     return first >= 0 && count >= 0 && first + count <= size;
   };
   for (const std::vector<Tensor>* tensors :
-       {&node.inputs, &node.outputs, &node.saved_for_backward, &node.backward_outputs, &node.updates}) {
+       {&node.inputs, &node.constants, &node.outputs, &node.saved_for_backward, &node.backward_outputs,
+        &node.updates}) {
     for (const Tensor& tensor : *tensors) {
       if (tensor.empty()) refuse("it declares an empty tensor");
       const Program::BufferRecord& buffer = program_.buffers_[tensor.buffer];
@@ -186,9 +187,11 @@ bool Tape::declares(const Node& node, Pass pass, const Tensor& tensor) const {
              tensor.first_column + tensor.columns <= d.first_column + d.columns;
     });
   };
-  if (pass == Pass::forward) return in(node.inputs) || in(node.outputs) || in(node.updates);
+  if (pass == Pass::forward)
+    return in(node.inputs) || in(node.constants) || in(node.outputs) || in(node.updates);
   const bool outlives = program_.buffers_[tensor.buffer].kind != Program::Kind::activation;
-  if (outlives && (in(node.inputs) || in(node.updates) || in(node.outputs))) return true;
+  if (outlives && (in(node.inputs) || in(node.constants) || in(node.updates) || in(node.outputs)))
+    return true;
   return in(node.backward_outputs) || (pass == Pass::backward && in(node.saved_for_backward));
 }
 

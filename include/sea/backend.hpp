@@ -59,6 +59,14 @@ enum class BprSum { mean_log2, mean, sum };
 /// over the batch's count, or half the sum of their squares.
 enum class EmbeddingNorm { norms, half_squares };
 
+/// What `contrastive` computes beside the logits.
+struct ContrastiveSettings {
+  float temperature = 1.0f;
+  bool intra = false;    ///< a query's denominator also runs over the other queries
+  bool mean = true;      ///< over the queries; else their sum
+  float epsilon = 0.0f;  ///< added inside the logarithm
+};
+
 /// The lists of a batch, in the order of its sources, see BatchOrderView.
 enum class BatchRole { user, positive, negative };
 
@@ -269,19 +277,29 @@ class Backend {
   /// dX from the output Y (0 < slope, so that Y has the sign of X). dX may be dY.
   virtual void leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) = 0;
 
-  /// Y = relu(scale (X - mean) / sqrt(variance + epsilon) + shift) by columns, with the biased variance over
-  /// the rows. `mean` and `inverse_deviation` (columns each) are kept for the backward. Y may be X only where
-  /// no backward follows.
-  virtual void batch_norm_relu(ConstMatrixView x, ConstVectorView scale, ConstVectorView shift, float epsilon,
-                               VectorView mean, VectorView inverse_deviation, MatrixView y,
-                               Workspace workspace) = 0;
-  /// dX, dscale and dshift; the statistics' dependence on X is differentiated too.
-  virtual void batch_norm_relu_backward(ConstMatrixView x, ConstMatrixView y, ConstMatrixView dy,
-                                        ConstVectorView scale, ConstVectorView mean,
-                                        ConstVectorView inverse_deviation, MatrixView dx, VectorView dscale,
-                                        VectorView dshift, Workspace workspace) = 0;
-  /// Enough for either.
-  virtual std::size_t batch_norm_relu_workspace(std::int64_t rows, std::int64_t columns) const = 0;
+  /// Y = scale (X - mean) / sqrt(variance + epsilon) + shift by columns, with the biased variance over the
+  /// rows, and with `relu` the ReLU of that. `mean` and `inverse_deviation` (columns each) are kept for the
+  /// backward. Y may be X only where no backward follows.
+  virtual void batch_norm(ConstMatrixView x, ConstVectorView scale, ConstVectorView shift, float epsilon,
+                          bool relu, VectorView mean, VectorView inverse_deviation, MatrixView y,
+                          Workspace workspace) = 0;
+  /// dX, dscale and dshift; the statistics' dependence on X is differentiated too. Without `relu` Y is not
+  /// read and may be empty.
+  virtual void batch_norm_backward(ConstMatrixView x, ConstMatrixView y, ConstMatrixView dy,
+                                   ConstVectorView scale, ConstVectorView mean,
+                                   ConstVectorView inverse_deviation, bool relu, MatrixView dx,
+                                   VectorView dscale, VectorView dshift, Workspace workspace) = 0;
+  /// The backward of `batch_norm_backward`'s dX without `relu`, given the gradient G with respect to that dX:
+  /// with H = (X - mean) inverse_deviation and, by columns, P(V) = V - mean(V) - H mean(V H), whose dX =
+  /// scale inverse_deviation P(dY): gradient of dY = scale inverse_deviation P(G), dscale = inverse_deviation
+  /// sum(G P(dY)), and dX = -scale inverse_deviation^2 (P(G mean(dY H) + dY mean(G H)) + H mean(G P(dY))).
+  /// For penalties on a gradient, as WGAN-GP's (Gulrajani et al., 2017) in MMSSL.
+  virtual void batch_norm_double_backward(ConstMatrixView x, ConstMatrixView dy, ConstMatrixView g,
+                                          ConstVectorView scale, ConstVectorView mean,
+                                          ConstVectorView inverse_deviation, MatrixView ddy, MatrixView dx,
+                                          VectorView dscale, Workspace workspace) = 0;
+  /// Enough for each of the three.
+  virtual std::size_t batch_norm_workspace(std::int64_t rows, std::int64_t columns) const = 0;
 
   /// Y[i] = X[i] / max(||X[i]||, 1e-12). `inverse_norms` (rows) is kept for the backward: 1 / max(...).
   virtual void row_normalize(ConstMatrixView x, MatrixView y, VectorView inverse_norms) = 0;
@@ -421,6 +439,64 @@ class Backend {
   virtual void l2_distance(ConstMatrixView generic, ConstMatrixView unique, float weight, float* loss,
                            MatrixView d_generic, MatrixView d_unique, Workspace workspace) = 0;
   virtual std::size_t l2_distance_workspace(std::int64_t n, std::int64_t width) const = 0;
+
+  // ---- losses over batch rows, learned graphs
+  //
+  // Where these take a `state`, only the first `state->count` rows count: what lies in the rows behind them
+  // is not read, their gradients are written as 0. Null stands for all rows.
+
+  /// Contrastive loss of queries Q (n x w) against keys K (m x w), forward and backward. With the logits
+  /// l_ij = Q[i] . K[j] / temperature and r_i = e^(l_i,pos(i)) / Z_i, Z_i = sum_j e^(l_ij),
+  /// *loss = the mean or the sum over i of -log(r_i + epsilon). pos(i) is `positives[i]` (n of them, each a
+  /// row of K); where `positives` is empty the keys are a batch's rows as the queries are: m = n, pos(i) = i,
+  /// and `state` limits both. With `intra`, Z_i gains sum over j != i of e^(Q[i] . Q[j] / temperature). Rows
+  /// need not be unit rows: the largest logit of a row is subtracted before the exponential. Gradients: with
+  /// P_ij = e^(l_ij) / Z_i, P'_ij likewise of the intra terms, c_i = weight r_i / (r_i + epsilon), over the
+  /// number of queries for the mean,
+  /// dQ[i] = (c_i (sum_j P_ij K[j] + sum_j P'_ij Q[j] - K[pos(i)]) + sum_j c_j P'_ji Q[j]) / temperature,
+  /// dK[j] = sum_i c_i (P_ij - [pos(i) = j]) Q[i] / temperature. Memory O((n + m) w): no n x m array. It is
+  /// InfoNCE one-sided (van den Oord et al., 2018) as MGCN, LGMRec, MICRO, MMSSL and SLMRec use it.
+  virtual void contrastive(ConstMatrixView queries, ConstMatrixView keys, ConstIndexView positives,
+                           const ContrastiveSettings& settings, const StepState* state, float weight,
+                           float* loss, MatrixView d_queries, MatrixView d_keys, Workspace workspace) = 0;
+  virtual std::size_t contrastive_workspace(std::int64_t queries, std::int64_t keys, std::int64_t width,
+                                            bool intra) const = 0;
+
+  /// *loss = 1 - mean_i c_i, c_i = X[i] . T[i] / (max(||X[i]||, 1e-8) max(||T[i]||, 1e-8)), and its gradient:
+  /// dX[i] = -weight / count (T[i] / (||X[i]|| ||T[i]||) - c_i X[i] / ||X[i]||^2); a norm at its floor is a
+  /// constant. T is one. BM3 (Zhou et al., "Bootstrap Latent Representations for Multi-modal Recommendation",
+  /// WWW 2023).
+  virtual void cosine_loss(ConstMatrixView x, ConstMatrixView target, const StepState* state, float weight,
+                           float* loss, MatrixView dx, Workspace workspace) = 0;
+  virtual std::size_t cosine_loss_workspace(std::int64_t rows) const = 0;
+
+  /// Sampled dense-dense product: products[e] = a_e X[i] . Y[j] for every entry e = (i, j) of A (n x m), X
+  /// (n x w), Y (m x w). `a.values` may be null: all 1. `products` lies parallel to `a.column_indices`. Its
+  /// gradients are two calls of `spmm` with the values a_e dproducts[e]: dX = (a dproducts) Y, and dY with
+  /// the transposed matrix, whose values `transpose_values` brings into order. It is itself the gradient of
+  /// `spmm`, Y = S X, with respect to the values of S: dS = sddmm(1 at S's entries, dY, X).
+  virtual void sddmm(const CsrView& a, ConstMatrixView x, ConstMatrixView y, VectorView products) = 0;
+
+  /// transposed[t] = values[permutation[t]] for every entry t of `transpose`, the transposed pattern of the
+  /// one that `values` belong to; entry t of the one is entry permutation[t] of the other. For the backward
+  /// of `spmm` and `sddmm` where values change from step to step. The arrays may be longer than the pattern.
+  virtual void transpose_values(const CsrPatternView& transpose, ConstIndexView permutation,
+                                ConstVectorView values, VectorView transposed) = 0;
+
+  /// Symmetric normalisation of a learned graph by its row sums, on both sides: with r_i the sum of row i's
+  /// values and d_i = r_i^(-1/2), 0 where r_i <= 0, normalized[e] = values[e] d_i d_j for every entry e = (i,
+  /// j) of a square pattern. `inverse_roots` (d, rows) is kept for the backward. LATTICE (Zhang et al.,
+  /// "Mining Latent Structures for Multimedia Recommendation", MM 2021), MICRO, MGCN.
+  virtual void edge_normalize(const CsrPatternView& pattern, ConstVectorView values, VectorView normalized,
+                              VectorView inverse_roots) = 0;
+  /// dvalues[e] = dnormalized[e] d_i d_j - q_i d_i^3 / 2 with q_i = sum over row i of dnormalized[e]
+  /// values[e] d_j + sum over column i of dnormalized[e] values[e] d_row(e). Entry t of `transpose` is entry
+  /// `permutation[t]` of `pattern`.
+  virtual void edge_normalize_backward(const CsrPatternView& pattern, const CsrPatternView& transpose,
+                                       ConstIndexView permutation, ConstVectorView values,
+                                       ConstVectorView inverse_roots, ConstVectorView dnormalized,
+                                       VectorView dvalues, Workspace workspace) = 0;
+  virtual std::size_t edge_normalize_workspace(std::int64_t rows) const = 0;
 
   // ---- optimisation
 

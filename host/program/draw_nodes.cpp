@@ -1,0 +1,81 @@
+// Batches, masks and noise: what a step draws, and what reads a batch's rows.
+
+#include "program/batch_views.hpp"
+#include "program/nodes.hpp"
+
+namespace sea {
+
+Batch make_batch(Program& program, std::int64_t batch_size) {
+  return {program.indices(batch_size), program.indices(batch_size), program.indices(batch_size),
+          program.indices(3 * batch_size), program.indices(3 * batch_size)};
+}
+
+void sample_batch(Tape& tape, const SamplingView& sampling, const Batch& batch) {
+  tape.add_draw({.name = "sample_batch", .index_writes = triples(batch), .forward = [=](const NodeRun& run) {
+                   run.backend().sample_batch(sampling, run.seed(), run.step(), view(run, batch));
+                 }});
+}
+
+void sort_batch(Tape& tape, const Batch& batch, std::int64_t users) {
+  tape.add({.name = "sort_batch",
+            .index_reads = triples(batch),
+            .index_writes = {batch.nodes, batch.sources},
+            .workspace = tape.backend().sort_batch_workspace(batch.users.count),
+            .concurrent = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().sort_batch(view(run, batch), users, run.step(), order_view(run, batch),
+                                       run.workspace());
+            }});
+}
+
+Tensor gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node) {
+  const Tensor y = tape.activation(batch.users.count, x.columns);
+  const Indices index = role == BatchRole::user       ? batch.users
+                        : role == BatchRole::positive ? batch.positives
+                                                      : batch.negatives;
+  tape.add({.name = "gather_rows",
+            .inputs = {x},
+            .outputs = {y},
+            .index_reads = {index, batch.nodes, batch.sources},
+            .forward =
+                [=](const NodeRun& run) {
+                  run.backend().gather_rows(run.value(x), run.indices(index), run.step(), run.value(y));
+                },
+            .backward =
+                [=](const NodeRun& run) {
+                  run.backend().gather_rows_backward(run.gradient(y), order_view(run, batch), role,
+                                                     first_node, run.step(), run.input_gradient(0));
+                }});
+  return y;
+}
+
+Tensor dropout_mask(Tape& tape, std::int64_t rows, std::int64_t columns, float probability,
+                    std::uint32_t stream) {
+  const Tensor mask = tape.activation(rows, columns);
+  tape.add_draw({.name = "dropout_mask", .outputs = {mask}, .forward = [=](const NodeRun& run) {
+                   run.backend().dropout_mask(probability, run.seed(), stream, run.step(), run.value(mask));
+                 }});
+  return mask;
+}
+
+Tensor dropout(Tape& tape, Tensor x, float probability, std::uint32_t stream) {
+  return multiply(tape, x, dropout_mask(tape, x.rows, x.columns, probability, stream));
+}
+
+Tensor random_noise(Tape& tape, Noise noise, std::int64_t rows, std::int64_t columns, std::uint32_t stream) {
+  const Tensor y = tape.activation(rows, columns);
+  tape.add_draw({.name = "random_noise", .outputs = {y}, .forward = [=](const NodeRun& run) {
+                   run.backend().random_noise(noise, run.seed(), stream, run.step(), run.value(y));
+                 }});
+  return y;
+}
+
+Indices sample_permutation(Tape& tape, RandomPurpose purpose, std::int64_t size, std::int64_t count) {
+  const Indices output = tape.program().indices(count);
+  tape.add_draw({.name = "permutation", .index_writes = {output}, .forward = [=](const NodeRun& run) {
+                   run.backend().permutation(run.seed(), purpose, run.step(), size, run.indices(output));
+                 }});
+  return output;
+}
+
+}  // namespace sea
