@@ -69,6 +69,9 @@ struct Node {
   std::size_t workspace = 0;                    ///< bytes of scratch memory, enough for each function
   /// A loss writes its inputs' gradients in its forward, and has no backward.
   bool is_loss = false;
+  /// Its backward writes every input's gradient, as a loss does: those that nobody wants go to scratch
+  /// memory. Else `input_gradient` is empty for them.
+  bool writes_all_gradients = false;
   /// Runs beside the nodes that follow (Backend::fork), until the first of them that reads what it writes, or
   /// to the end of the step. It holds no dense product.
   bool concurrent = false;

@@ -22,8 +22,13 @@ void linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, Tensor y) {
                 },
             .backward =
                 [=](const NodeRun& run) {
-                  run.backend().linear_backward(run.value(x), run.value(weight), run.gradient(y),
-                                                run.input_gradient(0), run.input_gradient(1),
+                  const MatrixView dx = run.input_gradient(0), dweight = run.input_gradient(1);
+                  if (dweight.empty()) {  // of a tape that does not move this layer
+                    run.backend().matmul(Transpose::no, Transpose::no, 1.0f, run.gradient(y),
+                                         run.value(weight), 0.0f, dx);
+                    return;
+                  }
+                  run.backend().linear_backward(run.value(x), run.value(weight), run.gradient(y), dx, dweight,
                                                 run.input_gradient_vector(2), run.workspace());
                 }});
 }
@@ -188,6 +193,7 @@ Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu) {
             .outputs = {y, mean, inverse_deviation},
             .saved_for_backward = {x, y, mean, inverse_deviation},
             .workspace = tape.backend().batch_norm_workspace(x.rows, x.columns),
+            .writes_all_gradients = true,
             .forward =
                 [=](const NodeRun& run) {
                   run.backend().batch_norm(run.value(x), run.vector(scale), run.vector(shift), epsilon, relu,
@@ -227,6 +233,7 @@ Tensor modality_weight(Tape& tape, Tensor x, Tensor weight) {
             .inputs = {x, weight},
             .outputs = {y},
             .saved_for_backward = {x},
+            .writes_all_gradients = true,
             .forward =
                 [=](const NodeRun& run) {
                   run.backend().modality_weight(run.value(x), run.value(weight), run.value(y));

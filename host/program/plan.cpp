@@ -175,6 +175,17 @@ void Tape::plan_gradients() {
     if (record.buffer < 0) record.buffer = activation(of.rows, of.columns).buffer;
     use(record.buffer, write.time);
   }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    RecordedNode& recorded = nodes_[i];
+    const bool is_loss = recorded.node.is_loss && recorded.is_needed;
+    if (!is_loss && !(recorded.has_backward && recorded.node.writes_all_gradients)) continue;
+    for (std::size_t input = 0; input < recorded.targets.size(); ++input) {
+      if (recorded.targets[input].wanted) continue;
+      const Tensor& tensor = recorded.node.inputs[input];
+      recorded.targets[input].temporary = activation(tensor.rows, tensor.columns).buffer;
+      use(recorded.targets[input].temporary, is_loss ? forward_time(i) : backward_time(i));
+    }
+  }
 }
 
 void Tape::plan_clears() {

@@ -107,7 +107,7 @@ void Tape::add_temporaries(std::size_t node) {
   const RecordedNode& recorded = nodes_[node];
   for (std::size_t i = 0; i < recorded.targets.size(); ++i) {
     const int temporary = recorded.targets[i].temporary;
-    if (temporary < 0) continue;
+    if (temporary < 0 || !recorded.targets[i].wanted) continue;
     const MatrixView sum = gradient_of(recorded.node.inputs[i]);
     const Program::BufferRecord& part = program_.buffers_[temporary];
     backend().add(sum, ConstMatrixView(part.data, part.rows, part.columns), sum);
@@ -229,7 +229,7 @@ MatrixView NodeRun::gradient(const Tensor& output) const {
 
 MatrixView NodeRun::input_gradient(std::size_t i) const {
   const Tape::GradientTarget& target = tape_.nodes_[node_].targets[i];
-  if (!target.wanted) return {};
+  if (!target.wanted && target.temporary < 0) return {};
   if (target.temporary >= 0) {
     const Program::BufferRecord& buffer = tape_.program_.buffers_[target.temporary];
     return {buffer.data, buffer.rows, buffer.columns};

@@ -66,8 +66,9 @@ class Tape {
   friend class Program;
   friend class Step;
 
-  /// Where a node's gradient of one input goes: nowhere, straight to the input's gradient, or, where another
-  /// node has written that before, to a temporary that is added to it.
+  /// Where a node's gradient of one input goes: nowhere, straight to the input's gradient, or to a temporary:
+  /// one that is added to the gradient, where another node has written that before, or one that nobody reads,
+  /// where it is not wanted.
   struct GradientTarget {
     bool wanted = false;
     int temporary = -1;

@@ -63,6 +63,12 @@ std::int64_t parameter_bytes(const Model& model) {
   return count * static_cast<std::int64_t>(sizeof(float));
 }
 
+std::int64_t state_bytes(const Model& model) {
+  std::int64_t count = 0;
+  for (const StateView& state : model.program.states()) count += state.size();
+  return count * static_cast<std::int64_t>(sizeof(float));
+}
+
 std::int64_t representation_bytes(const Model& model) {
   return (model.users.rows * model.users.columns + model.items.rows * model.items.columns) *
          static_cast<std::int64_t>(sizeof(float));
@@ -164,7 +170,7 @@ void BestModel::take(const Model& model) {
 }
 
 std::int64_t checkpoint_bytes(const Model& model) {
-  return 4 * parameter_bytes(model) + 2 * representation_bytes(model) + header_allowance;
+  return 4 * parameter_bytes(model) + state_bytes(model) + 2 * representation_bytes(model) + header_allowance;
 }
 
 std::int64_t best_bytes(const Model& model) {
@@ -181,6 +187,8 @@ void write_checkpoint(const fs::path& file, const std::string& identity, Model& 
     for (const ParameterView& view : views)
       outgoing.add(part.prefix + view.name, {view.*part.array, view.rows, view.columns});
   }
+  for (const StateView& array : program.states())
+    outgoing.add("states/" + array.name, {array.value, array.rows, array.columns});
   outgoing.add("user_embeddings", program.value(model.users));
   outgoing.add("item_embeddings", program.value(model.items));
   if (!best.empty()) {
@@ -209,6 +217,12 @@ void read_checkpoint(const fs::path& path, const std::string& identity, Model& m
       const std::span<const char> bytes = file.float_bytes(name);
       program.backend().copy_to_device(view.*part.array, bytes.data(), bytes.size());
     }
+  }
+  for (const StateView& array : program.states()) {
+    const std::string name = "states/" + array.name;
+    check_shape(file, path, name, array.rows, array.columns);
+    const std::span<const char> bytes = file.float_bytes(name);
+    program.backend().copy_to_device(array.value, bytes.data(), bytes.size());
   }
   restore_state(file.metadata().at("state"), path, program, state);
   if (!state.stopping.best_value()) return;

@@ -34,9 +34,9 @@ std::int64_t checkpoint_bytes(const Model& model);
 std::int64_t best_bytes(const Model& model);
 
 /// Writes a checkpoint: parameters ("parameters/NAME") and Adam's moments ("first_moments/NAME",
-/// "second_moments/NAME"), the representations that the parameters give ("user_embeddings",
-/// "item_embeddings"), the best model ("best/..."), and as metadata the step, the sums of the losses and
-/// `state`. Runs the evaluation tape. Two trainings at the same point write the same bytes.
+/// "second_moments/NAME"), untrained arrays ("states/NAME"), the representations that the parameters give
+/// ("user_embeddings", "item_embeddings"), the best model ("best/..."), and as metadata the step, the sums of
+/// the losses and `state`. Runs the evaluation tape. Two trainings at the same point write the same bytes.
 void write_checkpoint(const std::filesystem::path& file, const std::string& identity, Model& model,
                       const TrainingState& state, const BestModel& best);
 
