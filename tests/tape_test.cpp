@@ -4,7 +4,6 @@
 
 #include "models/initial_values.hpp"
 #include "program/nodes.hpp"
-#include "sea/cpu.hpp"
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
@@ -278,50 +277,4 @@ TEST_CASE("recording refuses what would go wrong in silence", "[tape]") {
     tape.forward();
     tape.backward();
   });
-}
-
-namespace {
-
-/// Steps whose node reads a permutation that is drawn beside it: declared, or behind the tape's back.
-std::vector<std::int32_t> read_permutations(Backend& backend, bool declared) {
-  constexpr std::int64_t count = 4099;
-  Program program(backend, 1);
-  Arena& arena = program.arena("main", {});
-  Tape& tape = program.tape("training", {&arena});
-  const Tensor p = program.parameter(arena, "p", 2, width, xavier_normal());
-  const Indices drawn = sample_permutation(tape, RandomPurpose::samples, count, count);
-  const Indices read = program.indices(count);
-  const IndexView raw = program.value(drawn);
-  Node node{.name = "reader", .index_writes = {read}};
-  if (declared) node.index_reads = {drawn};
-  node.forward = [=](const NodeRun& run) {
-    const IndexView from = declared ? run.indices(drawn) : raw;
-    // As bits, through an operator of the main stream.
-    const auto floats = [](IndexView ids) { return reinterpret_cast<float*>(ids.data()); };
-    run.backend().scale(1.0f, {floats(from), 1, count}, {floats(run.indices(read)), 1, count});
-  };
-  tape.add(std::move(node));
-  l2_distance(tape, "distance", 1.0f, p.row_range(0, 1), p.row_range(1, 1));
-  Step& step = program.step("step", {&tape}, 10, 4);
-  program.allocate();
-  std::vector<std::int32_t> all, now(count);
-  for (int i = 0; i < 6; ++i) {
-    step.run();
-    backend.copy_to_host(now.data(), program.value(read).data(), now.size() * sizeof(std::int32_t));
-    all.insert(all.end(), now.begin(), now.end());
-  }
-  return all;
-}
-
-}  // namespace
-
-TEST_CASE("what is drawn beside a step is waited for by whoever declares to read it", "[tape]") {
-  CpuBackend cpu(1);
-  const std::vector<std::int32_t> expected = read_permutations(cpu, true);
-  bool raced = false;
-  for_each_backend([&](Backend& backend) {
-    CHECK((read_permutations(backend, true) == expected));
-    raced = raced || read_permutations(backend, false) != expected;
-  });
-  if (emulated) CHECK(raced);  // the order of streams is drawn from the seed: a race shows
 }

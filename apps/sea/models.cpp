@@ -2,8 +2,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "commands.hpp"
+#include "models/reference.hpp"
 #include "models/registry.hpp"
 
 namespace sea {
@@ -35,7 +37,16 @@ void print_models() {
 }  // namespace
 
 void add_models(CLI::App& app) {
-  app.add_subcommand("models", "the models and their configuration keys")->callback(print_models);
+  CLI::App* command = app.add_subcommand("models", "the models and their configuration keys");
+  const auto markdown = std::make_shared<bool>(false);
+  command->add_flag("--markdown", *markdown, "as the tables of docs/configuration.md");
+  command->callback([markdown] {
+    if (*markdown) {
+      fmt::print("{}", markdown_reference());
+    } else {
+      print_models();
+    }
+  });
 }
 
 }  // namespace sea
