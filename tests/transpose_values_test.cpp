@@ -17,7 +17,7 @@ TEST_CASE("transpose_values brings a pattern's values into the transpose's order
       // Longer arrays than the pattern: only its own places are read and written.
       const std::int64_t places = p.entries() + 700;
       std::vector<std::int32_t> permutation = p.permutation;
-      permutation.resize(static_cast<std::size_t>(places), -1);
+      permutation.resize(static_cast<std::size_t>(places), 0);
       const std::vector<float> values = random_values(places, 2);
       const DeviceCsr transpose(backend, p.transposed, static_cast<std::int64_t>(p.rows.size()));
       const Buffer<std::int32_t> index = to_device(backend, permutation);

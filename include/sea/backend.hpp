@@ -289,11 +289,13 @@ class Backend {
                                    ConstVectorView scale, ConstVectorView mean,
                                    ConstVectorView inverse_deviation, bool relu, MatrixView dx,
                                    VectorView dscale, VectorView dshift, Workspace workspace) = 0;
-  /// The backward of `batch_norm_backward`'s dX without `relu`, given the gradient G with respect to that dX:
-  /// with H = (X - mean) inverse_deviation and, by columns, P(V) = V - mean(V) - H mean(V H), whose dX =
-  /// scale inverse_deviation P(dY): gradient of dY = scale inverse_deviation P(G), dscale = inverse_deviation
-  /// sum(G P(dY)), and dX = -scale inverse_deviation^2 (P(G mean(dY H) + dY mean(G H)) + H mean(G P(dY))).
-  /// For penalties on a gradient, as WGAN-GP's (Gulrajani et al., 2017) in MMSSL.
+  /// The gradients of a function of `batch_norm_backward`'s dX, without `relu`, given G, its gradient with
+  /// respect to that dX. With H = (X - mean) inverse_deviation and P(V) = V - mean(V) - H mean(V H), by
+  /// columns, that dX is scale inverse_deviation P(dY), and so
+  /// ddY = scale inverse_deviation P(G),
+  /// dscale = inverse_deviation sum(G P(dY)),
+  /// dX = -scale inverse_deviation^2 (P(G mean(dY H) + dY mean(G H)) + H mean(G P(dY))).
+  /// For penalties on a gradient (WGAN-GP, Gulrajani et al., 2017), as in MMSSL.
   virtual void batch_norm_double_backward(ConstMatrixView x, ConstMatrixView dy, ConstMatrixView g,
                                           ConstVectorView scale, ConstVectorView mean,
                                           ConstVectorView inverse_deviation, MatrixView ddy, MatrixView dx,
