@@ -345,7 +345,7 @@ class Backend {
                             const StepState* state, MatrixView y) = 0;
 
   /// Fills Y with noise, a pure function of (seed, stream, state->step, place in the matrix, its columns).
-  /// Uniform noise is the same bits on every backend.
+  /// Uniform noise is the same bits on every backend and in every layout, Gumbel noise the same to rounding.
   virtual void random_noise(Noise noise, std::uint64_t seed, std::uint32_t stream, const StepState* state,
                             MatrixView y) = 0;
 
