@@ -9,8 +9,8 @@
 #include "models/registry.hpp"
 #include "sea/cpu.hpp"
 #include "support/catch.hpp"
+#include "support/backends.hpp"
 #include "support/files.hpp"
-#include "support/reference.hpp"
 #include "support/training.hpp"
 #include "training/evaluation.hpp"
 
