@@ -69,7 +69,7 @@ case ${variant,,} in
 esac
 
 install_packages "${build_packages[@]}" "${torch_packages[@]}"
-build_project release sea_command step_bench
+build_project release -DSEA_BENCH=ON sea_command step_bench
 bin=$(build_folder release)/bin
 python=python3
 "$python" -c 'import torch, numpy' 2>/dev/null || python=/usr/bin/python3

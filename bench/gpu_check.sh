@@ -154,7 +154,8 @@ unpack() {
 }
 
 configure() {
-  local arguments=(-S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DSEA_CUDA=ON -DSEA_WERROR=OFF)
+  local arguments=(-S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DSEA_CUDA=ON -DSEA_WERROR=OFF
+                   -DSEA_TESTS=ON -DSEA_BENCH=ON)
   local generator="Unix Makefiles" libraries=$build/usr
   command -v cmake >/dev/null || refuse "there is no cmake" || return
   if [ -d "$libraries" ]; then

@@ -16,6 +16,7 @@
 
 #include "commit.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 #include "support/bench.hpp"
 
 namespace sea::bench {

@@ -18,6 +18,7 @@
 #include "data/atomic_file.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 #include "support/device_memory.hpp"
 #include "support/provenance.hpp"
 #include "training/device.hpp"

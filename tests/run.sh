@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
 done
 
 install_packages "${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}"
-build_project "$preset"
+build_project "$preset" -DSEA_TESTS=ON -DSEA_BENCH=ON
 
 bin=$(build_folder "$preset")/bin
 scratch=$(mktemp -d)
