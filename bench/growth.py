@@ -43,6 +43,8 @@ VISUAL_WIDTH, TEXTUAL_WIDTH = 256, 64
 
 
 def call(command):
+    if not os.access(command[0], os.X_OK):
+        sys.exit(f"error: {command[0]} is not there; cmake --preset release -DSEA_BENCH=ON and a build make it")
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, env={**os.environ, "SEA_CACHE": ""})
     if done.returncode != 0:
