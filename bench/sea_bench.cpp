@@ -45,7 +45,7 @@ class Runner {
         state.SetIterationTime(elapsed);
       }
       report(timed, state, seconds / static_cast<double>(state.iterations()));
-    } catch (const TooLarge& error) {
+    } catch (const Unavailable& error) {
       state.SkipWithError(error.what());
       clear();
     } catch (const std::exception& error) {
