@@ -19,7 +19,7 @@ namespace {
 /// Calls that take `seconds` each by a clock of their own; what happened, in order: the number of calls
 /// before each synchronisation, and -1 where the timed ones begin.
 struct Watched {
-  explicit Watched(double seconds) : seconds(seconds) {}
+  explicit Watched(double of_a_call) : seconds(of_a_call) {}
 
   Timed time(const Timing& timing) {
     return time_calls(timing,
