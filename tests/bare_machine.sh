@@ -90,6 +90,7 @@ started=$SECONDS
 quietly "debootstrap" apart debootstrap --variant=minbase "$release" "$machine" "$mirror"
 # How this machine reaches its package source: names, certificates, settings of apt.
 cp -L /etc/resolv.conf "$machine/etc/resolv.conf"
+echo "127.0.0.1 localhost $(uname -n)" >"$machine/etc/hosts"
 cp -RL /etc/apt/apt.conf.d/. "$machine/etc/apt/apt.conf.d"
 if [ -e /etc/apt/apt.conf ]; then cp -L /etc/apt/apt.conf "$machine/etc/apt/apt.conf"; fi
 if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
