@@ -38,11 +38,9 @@ TEST_CASE("matmul: long sums keep float32's accuracy") {
   };
   // One float32 sum of k random products, each step rounded to nearest, has an error of 1.8e-8 sqrt(k).
   for_each_backend([](Backend& backend) {
-    for (const auto& [m, n, k, bound] :
-         {Shape{78, 70, 700, 6e-7}, {600, 600, 1576, 9e-7}, {40, 90, 5000, 1.5e-6}}) {
+    for (const auto& [m, n, k, bound] : {Shape{78, 70, 700, 6e-7}, {40, 90, 5000, 1.5e-6}}) {
       for (const bool flip_a : {false, true}) {
         for (const bool flip_b : {false, true}) {
-          if (m == 600 && flip_a != flip_b) continue;  // a second's work each in the emulation
           CAPTURE(m, n, k, flip_a, flip_b);
           const TestMatrix a(backend, flip_a ? k : m, flip_a ? m : k, 3, 1);
           const TestMatrix b(backend, flip_b ? n : k, flip_b ? k : n, 1, 2);
