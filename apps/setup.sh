@@ -4,11 +4,12 @@
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# ocl-icd-opencl-dev: the CMake package of libdnnl-dev asks for it.
 build_packages=(
-  cmake ninja-build g++ pkg-config ccache git
-  libdnnl-dev ocl-icd-opencl-dev nlohmann-json3-dev libfmt-dev libcli11-dev libzip-dev libxxhash-dev zlib1g-dev
+  cmake ninja-build g++ pkg-config
+  libdnnl-dev ocl-icd-opencl-dev nlohmann-json3-dev libfmt-dev libcli11-dev libzip-dev libxxhash-dev
 )
-test_packages=(catch2 libboost-context-dev python3)
+test_packages=(catch2 libboost-context-dev python3 ccache)
 bench_packages=(libbenchmark-dev libeigen3-dev)
 plot_packages=(python3 python3-matplotlib)
 torch_packages=(python3 python3-torch python3-numpy libopenblas0-pthread)
@@ -66,7 +67,8 @@ build_folder() {
   if [ "$1" = release ]; then echo "$repository/build"; else echo "$repository/build-$1"; fi
 }
 
-# build_project PRESET [TARGET...]: configures and builds on all cores; one line of progress, the log on failure.
+# build_project PRESET [-DOPTION=VALUE...] [TARGET...]: configures and builds on all cores; one line of progress, the log
+# on failure.
 build_project() (
   preset=$1
   shift
@@ -74,7 +76,12 @@ build_project() (
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   started=$SECONDS
-  with_log "configuring ($preset)" cmake --preset "$preset" || exit 1
+  options=()
+  while [[ ${1:-} == -D* ]]; do
+    options+=("$1")
+    shift
+  done
+  with_log "configuring ($preset)" cmake --preset "$preset" ${options[@]+"${options[@]}"} || exit 1
   build=(cmake --build --preset "$preset" --parallel "$(nproc)")
   if [ $# -gt 0 ]; then build+=(--target "$@"); fi
   set -o pipefail

@@ -8,7 +8,7 @@
 #                                 [--steps N] [--warmup N] [--rounds N] [--data DIR]...
 #                                 [--variant SEAa|SEAb|SEAc|SEAd] [--set key=value]... [--json FILE]
 #
-# --steps also counts evaluations. --device cuda takes the python3 on the PATH, with a PyTorch that sees a GPU. Without
+# --steps (10, on a GPU 200) also counts evaluations. --device cuda takes the python3 on the PATH, with a PyTorch that sees a GPU. Without
 # --data it makes synthetic data of Baby's size (19,445 users, 7,050 items, features 4096 and 384 wide).
 set -euo pipefail
 # shellcheck source=apps/setup.sh
@@ -20,8 +20,8 @@ usage_error() {
 }
 
 threads=$(nproc)
-steps=10
-warmup=2
+steps=
+warmup=
 rounds=2
 variant=SEAa
 opponent=eager
@@ -59,6 +59,10 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
+if [ "$device" = cuda ] && [ "$what" = step ]; then  # a GPU needs about a second to reach its clock
+  steps=${steps:-200} warmup=${warmup:-20}
+fi
+steps=${steps:-10} warmup=${warmup:-2}
 if [ "$threads" -lt 1 ] || [ "$steps" -lt 1 ] || [ "$rounds" -lt 1 ]; then usage_error "a count is below 1"; fi
 case ${variant,,} in
   seaa) settings=(--set align=solosim --set distance=club "${settings[@]}") ;;
@@ -69,7 +73,7 @@ case ${variant,,} in
 esac
 
 install_packages "${build_packages[@]}" "${torch_packages[@]}"
-build_project release sea_command step_bench
+build_project release -DSEA_BENCH=ON sea_command step_bench
 bin=$(build_folder release)/bin
 python=python3
 "$python" -c 'import torch, numpy' 2>/dev/null || python=/usr/bin/python3

@@ -154,7 +154,8 @@ unpack() {
 }
 
 configure() {
-  local arguments=(-S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DSEA_CUDA=ON -DSEA_WERROR=OFF)
+  local arguments=(-S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DSEA_CUDA=ON -DSEA_WERROR=OFF
+                   -DSEA_TESTS=ON -DSEA_BENCH=ON)
   local generator="Unix Makefiles" libraries=$build/usr
   command -v cmake >/dev/null || refuse "there is no cmake" || return
   if [ -d "$libraries" ]; then
@@ -305,7 +306,11 @@ efficiency_table() {
 step_benchmark() {
   [ -x "$bin/step_bench" ] || refuse "there is no step_bench" || return
   option_of step_bench --device || refuse "step_bench has no --device" || return
-  within "$2" "$bin/step_bench" "$data/baby" --device cuda --set "distance=$1" --json "$out/step_bench_$1.json"
+  local file=$out/step_bench_$1.json name
+  within "$2" "$bin/step_bench" "$data/baby" --device cuda --set "distance=$1" --json "$file" || return
+  for name in seconds_per_step_median steps clock_mhz_before clock_mhz_after; do
+    figure "$name" "$(sed -n "s/^ *\"$name\": *\([-0-9.e+]*\),*$/\1/p" "$file" | head -n 1)"
+  done
 }
 
 kernel_resources() {

@@ -22,7 +22,7 @@ esac
 most_megabytes=60
 shared=${SEA_SHARED:-$(dirname "$repository")/shared}
 pack=$repository/bench/gpu_pack
-wanted=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}" opencl-c-headers pkgconf-bin)
+wanted=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}" opencl-c-headers pkgconf-bin git)
 install_packages "${wanted[@]}"
 other=" cmake g++ pkg-config ccache git python3 libboost-context-dev "  # there already, or not as a package
 libraries=()

@@ -4,8 +4,8 @@ of a straight line through the logarithms, 1 for linear growth, 2 for quadratic.
 
   growth.py [--bin DIR] [--threads N] [--steps N] [--device cpu|cuda] [--only edges,users,items] [--json FILE]
 
-A time of a step is the median of --steps (5); build/bin must hold sea and step_bench. Each series grows one number over
-a decade and leaves the others alone; features are narrow, so that the item layer does not hide what grows. The cache of
+A time of a step is the median of --steps (5, on a GPU 200); build/bin must hold sea and step_bench. Each series grows one
+number over a decade and leaves the others alone; features are narrow, so that the item layer does not hide what grows. The cache of
 neighbour lists is off. It fails where a slope is above its bound.
 """
 
@@ -43,6 +43,8 @@ VISUAL_WIDTH, TEXTUAL_WIDTH = 256, 64
 
 
 def call(command):
+    if not os.access(command[0], os.X_OK):
+        sys.exit(f"error: {command[0]} is not there; cmake --preset release -DSEA_BENCH=ON and a build make it")
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, env={**os.environ, "SEA_CACHE": ""})
     if done.returncode != 0:
@@ -97,11 +99,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.path.join(os.path.dirname(__file__), "..", "build", "bin"))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default=",".join(SERIES))
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
+    arguments.steps = arguments.steps or (200 if arguments.device == "cuda" else 5)
     unknown = [name for name in arguments.only.split(",") if name not in SERIES]
     if unknown:
         parser.error(f"--only takes some of {', '.join(SERIES)}, not {unknown[0]}")

@@ -6,6 +6,12 @@
 #   bash bench/kernel_resources.sh [LIBRARY]      by default build/kernels/libsea_cuda.a; $CUOBJDUMP may name the tool
 set -euo pipefail
 
+case ${1:-} in
+  -h | --help)
+    sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+esac
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 library=${1:-$repository/build/kernels/libsea_cuda.a}
 tool=${CUOBJDUMP:-cuobjdump}

@@ -10,8 +10,12 @@ noise. Needs NumPy.
 
 import argparse
 import os
+import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("error: this needs NumPy: apt-get install python3-numpy")
 
 CLUSTERS, NOISE = 2000, 0.7
 

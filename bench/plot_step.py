@@ -55,8 +55,10 @@ def gather(bars):
 
 
 def draw(bars, names, output):
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError:
+        fail("a picture needs matplotlib: apt-get install python3-matplotlib")
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
     matplotlib.rcParams["svg.hashsalt"] = "sea"  # the same measurement, the same file

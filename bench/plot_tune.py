@@ -55,8 +55,10 @@ def title_of(metric):
 
 def draw(panels, output):
     """`panels`: [(key, metric, points)]."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError:
+        fail("a picture needs matplotlib: apt-get install python3-matplotlib")
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
     matplotlib.rcParams["svg.hashsalt"] = "sea"  # the same search, the same file

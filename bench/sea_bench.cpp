@@ -16,6 +16,7 @@
 
 #include "commit.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 #include "support/bench.hpp"
 
 namespace sea::bench {
@@ -44,7 +45,7 @@ class Runner {
         state.SetIterationTime(elapsed);
       }
       report(timed, state, seconds / static_cast<double>(state.iterations()));
-    } catch (const TooLarge& error) {
+    } catch (const Unavailable& error) {
       state.SkipWithError(error.what());
       clear();
     } catch (const std::exception& error) {

@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +18,11 @@
 #include "data/atomic_file.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 #include "support/device_memory.hpp"
+#include "support/gpu_clock.hpp"
 #include "support/provenance.hpp"
+#include "support/timing.hpp"
 #include "training/device.hpp"
 #include "training/evaluation.hpp"
 #include "training/trainer.hpp"
@@ -37,7 +40,8 @@ double since(Clock::time_point start) {
 
 struct Options {
   std::string data;
-  std::int64_t steps = 10, evaluations = 0, warmup = 2;
+  std::optional<std::int64_t> steps, warmup;
+  std::int64_t evaluations = 0;
   int threads = 0;
   std::vector<std::string> assignments;
   std::string model = "sea", device = "cpu", json;
@@ -99,19 +103,22 @@ class Profile {
   Clock::time_point start_;
 };
 
-/// Times `count` calls after `options.warmup` ones.
-std::vector<double> timed(const Options& options, std::int64_t count,
-                          const std::function<void(std::int64_t)>& call) {
-  std::vector<double> seconds;
-  for (std::int64_t i = 0; i < options.warmup + count; ++i) {
-    const Clock::time_point start = Clock::now();
-    call(i);
-    if (i >= options.warmup) seconds.push_back(since(start));
-  }
-  return seconds;
-}
-
-void add_times(nlohmann::ordered_json& result, const std::string& what, std::vector<double> seconds) {
+/// Times calls, and writes down how: medians and means are over what was timed between two synchronisations.
+void add_times(nlohmann::ordered_json& result, const std::string& what, const bench::Timing& timing,
+               const bench::TimedWork& work, const Backend& backend) {
+  std::optional<int> clock_before;
+  const bench::TimedWork watched{work.call, work.synchronize, [&] {
+                                   work.begin();
+                                   clock_before = bench::multiprocessor_clock(backend);
+                                 }};
+  const bench::Timed timed = bench::time_calls(timing, watched);
+  const std::optional<int> clock_after = bench::multiprocessor_clock(backend);
+  if (clock_before) result["clock_mhz_before"] = *clock_before;
+  if (clock_after) result["clock_mhz_after"] = *clock_after;
+  result["warmup_" + what + "s"] = timed.warmup;
+  result[what + "s"] = timing.calls;
+  result["synchronisations"] = timed.seconds.size();
+  std::vector<double> seconds = timed.seconds;
   double mean = 0.0;
   for (const double s : seconds) mean += s / static_cast<double>(seconds.size());
   std::sort(seconds.begin(), seconds.end());
@@ -121,25 +128,27 @@ void add_times(nlohmann::ordered_json& result, const std::string& what, std::vec
   result["seconds_per_" + what + "_mean"] = mean;
 }
 
+bool is_gpu(const Device& device) {
+  return device.name != "cpu";
+}
+
 /// Seconds, and the losses of the first and the last step.
-void time_steps(const Options& options, Model& model, Profile& profile, nlohmann::ordered_json& result) {
+void time_steps(const bench::Timing& timing, Model& model, Profile& profile, nlohmann::ordered_json& result) {
   Program& program = model.program;
   float loss_first = 0.0f;
   const auto step = [&](std::int64_t i) {
-    if (i == options.warmup) profile.clear();
     if (i % model.schedule.steps == 0) model.begin_epoch(i / model.schedule.steps);
     model.step(i / model.schedule.steps, i % model.schedule.steps);
-    program.backend().synchronize();
     if (i == 0) loss_first = program.losses().download().back();
   };
-  add_times(result, "step", timed(options, options.steps, step));
-  result["steps"] = options.steps;
+  add_times(result, "step", timing,
+            {step, [&] { program.backend().synchronize(); }, [&] { profile.clear(); }}, program.backend());
   result["loss_first"] = loss_first;
   result["loss_last"] = program.losses().download().back();
 }
 
 /// Validation and test at once, as a training does after an epoch.
-void time_evaluations(const Options& options, const Dataset& dataset, const Configuration& configuration,
+void time_evaluations(const bench::Timing& timing, const Dataset& dataset, const Configuration& configuration,
                       Model& model, nlohmann::ordered_json& result) {
   Program& program = model.program;
   Evaluator evaluator(program.backend(), model.sampling.view().history, {&dataset.valid, &dataset.test},
@@ -150,8 +159,7 @@ void time_evaluations(const Options& options, const Dataset& dataset, const Conf
   const auto evaluate = [&](std::int64_t /*i*/) {
     static_cast<void>(evaluator.evaluate(program.value(model.users), program.value(model.items)));
   };
-  add_times(result, "evaluation", timed(options, options.evaluations, evaluate));
-  result["evaluations"] = options.evaluations;
+  add_times(result, "evaluation", timing, {evaluate, [] {}, [] {}}, program.backend());
   result["sizes"]["width"] = model.users.columns;
   std::int64_t users = 0;
   for (const HostCsr* split : {&dataset.valid, &dataset.test}) {
@@ -210,21 +218,25 @@ void run(const Options& options) {
   result["preparation_seconds"] = preparation.finish();
   Profile profile;
   if (options.profile) profile.attach(model->program);
+  const bench::Timing timing =
+      options.evaluations > 0
+          ? bench::timing_of_evaluations(is_gpu(device), options.evaluations, options.warmup)
+          : bench::timing_of_steps(is_gpu(device), options.steps, options.warmup);
   if (options.evaluations > 0) {
-    time_evaluations(options, dataset, configuration, *model, result);
+    time_evaluations(timing, dataset, configuration, *model, result);
   } else {
     dataset = {};
-    time_steps(options, *model, profile, result);
+    time_steps(timing, *model, profile, result);
   }
   result["peak_memory_bytes"] = bench::peak_memory(backend).bytes;  // before the products below
   result["sgemm_gflops"] = sgemm_gflops(backend);
-  result["blas_core"] = device.name == "cpu" ? cpu::gemm_library() : backend.description();
+  result["blas_core"] = is_gpu(device) ? backend.description() : cpu::gemm_library();
   result["threads"] = options.threads > 0 ? options.threads : device.threads;
   for (const auto& [key, value] : result.items()) fmt::print("{:24} {}\n", key, value.dump());
   if (options.profile) {
-    profile.print(options.steps);
+    profile.print(timing.calls);
     for (const auto& [name, seconds] : profile.parts())
-      result["profile"][name] = seconds / static_cast<double>(options.steps);
+      result["profile"][name] = seconds / static_cast<double>(timing.calls);
   }
   if (!options.json.empty())
     write_atomically(options.json, [&](std::ostream& out) { out << result.dump(1) << '\n'; });
@@ -238,13 +250,14 @@ int main(int argc, char** argv) {
   sea::Options options;
   CLI::App app("times training steps", "step_bench");
   app.add_option("DATA", options.data, "folder of the data set")->required();
-  CLI::Option* steps =
-      app.add_option("--steps", options.steps, "steps to time")->check(CLI::Range(1, 1'000'000));
+  CLI::Option* steps = app.add_option("--steps", options.steps, "steps to time, by default 10, on a GPU 1000")
+                           ->check(CLI::Range(1, 1'000'000));
   CLI::Option* evaluations =
       app.add_option("--evaluations", options.evaluations, "in place of steps: evaluations to time")
           ->check(CLI::Range(1, 1'000'000))
           ->excludes(steps);
-  app.add_option("--warmup", options.warmup, "steps or evaluations before them")
+  app.add_option("--warmup", options.warmup,
+                 "steps or evaluations before them, by default 2; on a GPU for a second at least")
       ->check(CLI::Range(0, 1'000'000));
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
   app.add_option("--threads", options.threads, "0 takes all")->check(CLI::Range(0, 1024));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -196,6 +197,20 @@ TEST_CASE("contrastive_alignment: opposite rows at the smallest temperature do n
     // Both columns have the share 1/2: text rows are pulled nowhere, each visual row as much as it pushes.
     for (const float value : result.gradient) CHECK(std::abs(value) < 1e-4f);
   });
+}
+
+TEST_CASE("contrastive_alignment: what is not a number stays one") {
+  for (const std::int64_t width : {32, 20}) {
+    const Problem p{70, width, 0.2, true, {}};
+    std::vector<float> text = unit_rows(p.n, p.width, 1);
+    text[5 * p.width + 3] = std::bit_cast<float>(0x7FFFFFFFu);  // as a GPU makes it
+    for_each_backend([&](Backend& backend) {
+      CAPTURE(width);
+      const Result result = run(backend, p, text, unit_rows(p.n, p.width, 2), 1.0f);
+      CHECK(std::isnan(result.loss));
+      CHECK(std::isnan(result.gradient[5 * p.width]));
+    });
+  }
 }
 
 TEST_CASE("contrastive_alignment: all rows as samples, in any order, are the exact loss") {

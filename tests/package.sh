@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs a build to a scratch folder and builds apps/embed against it, as another program would; compares what that
-# prints. Then configures a project that has this one by add_subdirectory.
+# Installs a build to a scratch folder, looks what is there, and builds apps/embed against it, as another program would;
+# compares what that prints. Then configures a project that has this one by add_subdirectory.
 #
 #   bash tests/package.sh BUILD_FOLDER
 set -euo pipefail
@@ -33,6 +33,26 @@ quietly "configuring apps/embed" cmake -G Ninja -S "$repository/apps/embed" -B "
   -DCMAKE_PREFIX_PATH="$scratch/prefix"
 quietly "building apps/embed" cmake --build "$scratch/embed"
 quietly "the installed command" "$scratch/prefix/bin/sea" --version
+
+fail() {
+  echo "error: $*"
+  exit 1
+}
+
+# The licence, every header of the repository, and the version, as the command says it.
+cmp "$repository/LICENSE" "$scratch/prefix/share/doc/sea/LICENSE" || fail "the licence is not installed"
+(cd "$repository/include" && find sea -type f ! -name '*.in') >"$scratch/headers"
+echo sea/version.hpp >>"$scratch/headers"
+diff <(sort "$scratch/headers") <(cd "$scratch/prefix/include" && find sea -type f | sort) ||
+  fail "what is installed of include/sea differs from the repository's"
+cat >"$scratch/version.cpp" <<END
+#include <cstdio>
+#include <sea/version.hpp>
+int main() { std::printf("sea %s\\nsea %d.%d.%d\\n", SEA_VERSION, SEA_VERSION_MAJOR, SEA_VERSION_MINOR, SEA_VERSION_PATCH); }
+END
+quietly "compiling with sea/version.hpp" c++ -I "$scratch/prefix/include" "$scratch/version.cpp" -o "$scratch/version"
+version=$("$scratch/prefix/bin/sea" --version)
+diff <(printf '%s\n' "$version" "$version") <("$scratch/version") || fail "sea/version.hpp differs from the command's version"
 
 recommendations cpu >"$scratch/expected"
 if compgen -G "$scratch/prefix/lib*/libsea_cuda.a" >/dev/null; then

@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
 done
 
 install_packages "${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}"
-build_project "$preset"
+build_project "$preset" -DSEA_TESTS=ON -DSEA_BENCH=ON
 
 bin=$(build_folder "$preset")/bin
 scratch=$(mktemp -d)
@@ -127,13 +127,19 @@ for program in golden_replay golden_replay_emulated golden_replay_cuda; do
   done
 done
 
-if [ "$preset" = release ] && { [ -z "$filter" ] || [[ package == *"$filter"* ]]; }; then
+# run_script NAME ARGUMENT...: runs a script of tests/, adds what it skipped.
+run_script() {
+  local name=$1 started=$SECONDS status=0
+  shift
+  if [ "$preset" != release ] || { [ -n "$filter" ] && [[ $name != *"$filter"* ]]; }; then return 0; fi
   matched=1
-  echo "== package"
-  started=$SECONDS status=0
-  bash "$repository/tests/package.sh" "$(build_folder "$preset")" 2>&1 || status=$?
-  note_result package "$status" $((SECONDS - started))
-fi
+  echo "== $name"
+  bash "$repository/tests/$name.sh" "$@" 2>&1 | tee "$scratch/output" || status=$?
+  skipped=$((skipped + $(grep -c '^skipped 1: ' "$scratch/output" || true)))
+  note_result "$name" "$status" $((SECONDS - started))
+}
+run_script package "$(build_folder "$preset")"
+run_script cuda_libraries
 
 if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2

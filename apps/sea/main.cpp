@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "models/key.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 
 namespace sea {
 

@@ -7,6 +7,7 @@
 
 #include "models/registry.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 
 namespace sea {
 

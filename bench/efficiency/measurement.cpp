@@ -7,6 +7,7 @@
 
 #include "models/registry.hpp"
 #include "support/device_memory.hpp"
+#include "support/timing.hpp"
 #include "training/device.hpp"
 #include "training/evaluation.hpp"
 #include "training/trainer.hpp"
@@ -59,8 +60,12 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   const std::int64_t batches = model->schedule.steps;
   const std::int64_t measured = request.batches > 0 ? std::min(request.batches, batches) : batches;
   Steps steps(*model, batches);
-  steps.run(2);  // a backend that replays its steps records them after the first
+  const bench::Timing warmup = bench::timing_of_steps(device.name != "cpu", {}, {});
   Clock::time_point start = Clock::now();
+  do {
+    steps.run(warmup.warmup);  // a backend that replays its steps records them after the first
+  } while (since(start) < warmup.warmup_seconds);
+  start = Clock::now();
   steps.run(measured);
   const double seconds = since(start);
 

@@ -81,13 +81,13 @@ void* Case::allocate(std::size_t bytes) {
   if (backend.host_readable()) {
     const std::int64_t there = available_memory();
     if (static_cast<double>(bytes) > 0.9 * static_cast<double>(there))
-      throw TooLarge(fmt::format("needs {} more of memory, and {} are free",
-                                 bytes_text(static_cast<std::int64_t>(bytes)), bytes_text(there)));
+      throw Unavailable(fmt::format("needs {} more of memory, and {} are free",
+                                    bytes_text(static_cast<std::int64_t>(bytes)), bytes_text(there)));
   }
   try {
     buffers_.emplace_back(backend, static_cast<std::int64_t>(bytes));
   } catch (const Error& error) {
-    throw TooLarge(error.what());
+    throw Unavailable(error.what());
   }
   buffers_.back().fill_zero();
   return buffers_.back().data();

@@ -42,12 +42,6 @@ struct Work {
   double operations = 0.0;
 };
 
-/// Thrown where the memory does not suffice for a size: its row is passed over.
-class TooLarge : public Error {
- public:
-  using Error::Error;
-};
-
 /// The inputs of one row, and the call. The numbers are the same in every run.
 class Case {
  public:

@@ -1,5 +1,6 @@
-#include <cublas_v2.h>
+#if defined(SEA_WITH_CUSPARSE)
 #include <cusparse.h>
+#endif
 
 #include <algorithm>
 #include <cub/device/device_segmented_radix_sort.cuh>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "common/check.cuh"
+#include "common/cublas.cuh"
 #include "common/launch.cuh"
 #include "common/reduce.cuh"
 #include "sea/buffer.hpp"
@@ -25,13 +27,16 @@ using cuda::grid_size;
 constexpr int block_threads = 256;
 
 void check(cublasStatus_t status) {
-  if (status != CUBLAS_STATUS_SUCCESS) throw Error(std::string("cuBLAS: ") + cublasGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS)
+    throw Error(std::string("cuBLAS: ") + cuda::cublas().status_string(status));
 }
 
+#if defined(SEA_WITH_CUSPARSE)
 void check(cusparseStatus_t status) {
   if (status != CUSPARSE_STATUS_SUCCESS)
     throw Error(std::string("cuSPARSE: ") + cusparseGetErrorString(status));
 }
+#endif
 
 __global__ void plain_adam_kernel(float* parameters, const float* gradients, float* first_moment,
                                   float* second_moment, std::int64_t count) {
@@ -80,25 +85,33 @@ __global__ void softmax_gradient_kernel(MatrixView logits, float* losses) {
   if (threadIdx.x == 0) losses[i] = logf(sum);
 }
 
-/// Library handles, one a device.
-struct Libraries {
-  explicit Libraries(CudaBackend& backend) : workspace(backend, 32 << 20) {
-    check(cublasCreate(&blas));
-    check(cublasSetStream(blas, backend.stream()));
-    check(cublasSetWorkspace(blas, workspace.data(), workspace.bytes()));
-    check(cusparseCreate(&sparse));
-    check(cusparseSetStream(sparse, backend.stream()));
+/// A library's handle, one a device.
+struct DenseLibrary {
+  explicit DenseLibrary(CudaBackend& backend) : workspace(backend, 32 << 20) {
+    check(cuda::cublas().create(&handle));
+    check(cuda::cublas().set_stream(handle, backend.stream()));
+    check(cuda::cublas().set_workspace(handle, workspace.data(), workspace.bytes()));
   }
-  ~Libraries() {
-    static_cast<void>(cusparseDestroy(sparse));
-    static_cast<void>(cublasDestroy(blas));
-  }
-  Libraries(const Libraries&) = delete;
-  Libraries& operator=(const Libraries&) = delete;
+  ~DenseLibrary() { static_cast<void>(cuda::cublas().destroy(handle)); }
+  DenseLibrary(const DenseLibrary&) = delete;
+  DenseLibrary& operator=(const DenseLibrary&) = delete;
 
   Buffer<std::byte> workspace;
-  cublasHandle_t blas = nullptr;
-  cusparseHandle_t sparse = nullptr;
+  cublasHandle_t handle = nullptr;
+};
+
+#if defined(SEA_WITH_CUSPARSE)
+
+struct SparseLibrary {
+  explicit SparseLibrary(CudaBackend& backend) {
+    check(cusparseCreate(&handle));
+    check(cusparseSetStream(handle, backend.stream()));
+  }
+  ~SparseLibrary() { static_cast<void>(cusparseDestroy(handle)); }
+  SparseLibrary(const SparseLibrary&) = delete;
+  SparseLibrary& operator=(const SparseLibrary&) = delete;
+
+  cusparseHandle_t handle = nullptr;
 };
 
 /// A product of cuSPARSE by one of its algorithms.
@@ -143,6 +156,14 @@ class SparseProduct {
   cusparseDnMatDescr_t x_ = nullptr, y_ = nullptr;
 };
 
+#else
+
+struct SparseLibrary {
+  explicit SparseLibrary(CudaBackend& /*backend*/) {}
+};
+
+#endif
+
 /// Two marks on a stream, and the time between them.
 class Stopwatch {
  public:
@@ -171,7 +192,7 @@ class Stopwatch {
 
 class CudaDevice final : public Device {
  public:
-  CudaDevice() : libraries_(backend_) {}
+  CudaDevice() : dense_(backend_), sparse_(backend_) {}
 
   std::string name() const override { return "cuda"; }
   Backend& backend() override { return backend_; }
@@ -198,17 +219,19 @@ class CudaDevice final : public Device {
   }
 
   Yardstick dense_product(ConstMatrixView a, ConstMatrixView b, MatrixView c) override {
-    return {"cublasSgemm, float32", [=, this] {
+    return {"cuBLAS, float32", [=, this] {
               // Column-major, as cuBLAS sees it: C^T = B A^T.
               const float one = 1.0f, zero = 0.0f;
-              check(cublasSgemm(libraries_.blas, CUBLAS_OP_T, CUBLAS_OP_N, static_cast<int>(b.rows),
-                                static_cast<int>(a.rows), static_cast<int>(a.columns), &one, b.data,
-                                static_cast<int>(b.leading_dimension), a.data,
-                                static_cast<int>(a.leading_dimension), &zero, c.data,
-                                static_cast<int>(c.leading_dimension)));
+              check(cuda::cublas().gemm_ex(dense_.handle, CUBLAS_OP_T, CUBLAS_OP_N, static_cast<int>(b.rows),
+                                           static_cast<int>(a.rows), static_cast<int>(a.columns), &one,
+                                           b.data, CUDA_R_32F, static_cast<int>(b.leading_dimension), a.data,
+                                           CUDA_R_32F, static_cast<int>(a.leading_dimension), &zero, c.data,
+                                           CUDA_R_32F, static_cast<int>(c.leading_dimension),
+                                           CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
             }};
   }
 
+#if defined(SEA_WITH_CUSPARSE)
   Yardstick sparse_product(const CsrView& a, ConstMatrixView x, MatrixView y) override {
     std::vector<std::int64_t> wide(static_cast<std::size_t>(a.rows + 1));
     backend_.copy_to_host(wide.data(), a.row_offsets, wide.size() * sizeof(std::int64_t));
@@ -217,9 +240,11 @@ class CudaDevice final : public Device {
     std::shared_ptr<SparseProduct> best;
     std::string label;
     double best_seconds = std::numeric_limits<double>::infinity();
-    for (const auto& [algorithm, number] :
-         {std::pair{CUSPARSE_SPMM_CSR_ALG1, 1}, {CUSPARSE_SPMM_CSR_ALG2, 2}, {CUSPARSE_SPMM_CSR_ALG3, 3}}) {
-      auto product = std::make_shared<SparseProduct>(backend_, libraries_.sparse, algorithm, a, wide.back(),
+    for (const auto& [algorithm, number] : {std::pair{CUSPARSE_SPMM_CSR_ALG1, 1},
+                                            {CUSPARSE_SPMM_CSR_ALG2, 2},
+                                            { CUSPARSE_SPMM_CSR_ALG3,
+                                              3 }}) {
+      auto product = std::make_shared<SparseProduct>(backend_, sparse_.handle, algorithm, a, wide.back(),
                                                      offsets->data(), x, y);
       const std::function<double()> time = timer([&] { product->run(); }, 10);
       double seconds = time();
@@ -231,6 +256,11 @@ class CudaDevice final : public Device {
     }
     return {label, [best, offsets] { best->run(); }};
   }
+#else
+  Yardstick sparse_product(const CsrView& /*a*/, ConstMatrixView /*x*/, MatrixView /*y*/) override {
+    throw Unavailable("this was built without cuSPARSE");
+  }
+#endif
 
   Yardstick plain_adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
                        VectorView second_moment) override {
@@ -297,7 +327,8 @@ class CudaDevice final : public Device {
 
  private:
   CudaBackend backend_;
-  Libraries libraries_;
+  DenseLibrary dense_;
+  SparseLibrary sparse_;
   Stopwatch stopwatch_;
 };
 

@@ -7,8 +7,15 @@
 #include <string>
 
 #include "sea/backend.hpp"
+#include "sea/error.hpp"
 
 namespace sea::bench {
+
+/// What this machine or build cannot time: it has too little memory, or lacks a library.
+class Unavailable : public Error {
+ public:
+  using Error::Error;
+};
 
 /// What a machine reached in this run: no operator can do better than both.
 struct Ceilings {

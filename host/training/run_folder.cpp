@@ -16,6 +16,7 @@
 #include "data/memory.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 
 namespace sea {
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sea/error.hpp"
+#include "sea/version.hpp"
 
 namespace sea {
 

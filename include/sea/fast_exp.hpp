@@ -51,7 +51,8 @@ SEA_HOST_DEVICE inline ExponentialParts exponential_parts(float x) {
 SEA_HOST_DEVICE inline float fast_exp(float x) {
   const detail::ExponentialParts parts = detail::exponential_parts(x);
   const float scaled = detail::float_of_bits(detail::float_bits(1.0f + parts.fraction) + parts.exponent);
-  return x < -87.336f ? 0.0f : scaled;
+  // A GPU's NaN has all its bits set, and the sum above makes a number of them.
+  return x < -87.336f ? 0.0f : x != x ? x : scaled;
 }
 
 /// tanh(x) likewise, for all x: relative error below 3e-7, near 0 too.

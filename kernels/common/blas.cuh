@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "common/check.cuh"
 #include "common/cublas.cuh"
@@ -29,6 +30,10 @@ class Blas {
  private:
   void product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c, cublasComputeType_t compute);
+  /// partials[p] = alpha op(A) op(B) over the columns of op(A) from p times `depth` on, for `count` of them.
+  void partial_products(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
+                        ConstMatrixView a, ConstMatrixView b, std::int64_t depth, std::int64_t count,
+                        std::int64_t rows, std::int64_t columns, float* partials);
   void split_product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                      ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c);
 

@@ -12,6 +12,7 @@
 
 #include "data/safetensors.hpp"
 #include "data/synth.hpp"
+#include "sea/version.hpp"
 #include "support/catch.hpp"
 #include "support/command.hpp"
 #include "support/files.hpp"

@@ -34,11 +34,13 @@ CUstream_st& Device::stream_of(CUstream_st* stream) {
 }
 
 std::shared_ptr<Operation> Device::add(std::function<void(Random&)> work,
-                                       const std::vector<std::shared_ptr<Operation>>& after, bool is_free) {
+                                       const std::vector<std::shared_ptr<Operation>>& after, bool is_free,
+                                       int priority) {
   auto operation = std::make_shared<Operation>();
   operation->work = std::move(work);
   operation->number = ++asked_;
   operation->is_free = is_free;
+  operation->priority = priority;
   for (const std::shared_ptr<Operation>& earlier : after) {
     if (earlier == nullptr || earlier->done) continue;
     earlier->successors.push_back(operation);
@@ -54,27 +56,28 @@ std::shared_ptr<Operation> Device::add(std::function<void(Random&)> work,
 
 void Device::enqueue(CUstream_st& stream, std::function<void(Random&)> work, bool is_free) {
   if (stream.recording != nullptr) {
-    stream.recording->nodes.push_back({std::move(work), stream.recorded_last});
+    stream.recording->nodes.push_back({std::move(work), stream.recorded_last, stream.priority});
     stream.recorded_last = {stream.recording->nodes.size() - 1};
     return;
   }
-  stream.last = add(std::move(work), {stream.last}, is_free);
+  stream.last = add(std::move(work), {stream.last}, is_free, stream.priority);
 }
 
 void Device::make_wait(CUstream_st& stream, const std::shared_ptr<Operation>& operation) {
-  stream.last = add({}, {stream.last, operation}, false);
+  stream.last = add({}, {stream.last, operation}, false, stream.priority);
 }
 
 void Device::replay(CUgraphExec_st& graph, CUstream_st& stream) {
-  const std::shared_ptr<Operation> start = add({}, {stream.last, graph.last}, false);
+  const std::shared_ptr<Operation> start = add({}, {stream.last, graph.last}, false, stream.priority);
   std::vector<std::shared_ptr<Operation>> operations;
   for (const Node& node : graph.nodes) {
     std::vector<std::shared_ptr<Operation>> after{start};
     for (const std::size_t earlier : node.after) after.push_back(operations[earlier]);
-    operations.push_back(add(node.work, after, false));
+    operations.push_back(
+        add(node.work, after, false, graph.use_node_priority ? node.priority : stream.priority));
   }
   operations.push_back(start);
-  stream.last = graph.last = add({}, operations, false);
+  stream.last = graph.last = add({}, operations, false, stream.priority);
 }
 
 void Device::seed(std::uint64_t seed) {
@@ -116,7 +119,10 @@ bool Device::work_until(const std::shared_ptr<Operation>& operation) {
   while (!ready_.empty() && (operation == nullptr || !operation->done)) {
     const std::shared_ptr<Operation> next = take_ready();
     try {
-      if (next->work) next->work(random_);
+      if (next->work) {
+        ++done_by_priority[next->priority];
+        next->work(random_);
+      }
     } catch (const std::exception& error) {
       last_fault = error.what();
       next->done = true;

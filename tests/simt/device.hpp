@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -21,6 +22,7 @@ struct Operation {
   std::function<void(Random&)> work;  ///< empty where it only joins others
   std::uint64_t number = 0;           ///< in the order of asking
   bool is_free = false;               ///< gives memory back: done even after a fault
+  int priority = 0;
   bool done = false;
   std::size_t waits_for = 0;
   std::vector<std::shared_ptr<Operation>> successors;
@@ -30,6 +32,7 @@ struct Operation {
 struct Node {
   std::function<void(Random&)> work;
   std::set<std::size_t> after;
+  int priority = 0;  ///< of the stream that recorded it
 };
 
 }  // namespace sea::simt
@@ -40,10 +43,12 @@ struct CUgraph_st {
 
 struct CUgraphExec_st {
   std::vector<sea::simt::Node> nodes;
+  bool use_node_priority = false;
   std::shared_ptr<sea::simt::Operation> last;  ///< the end of the latest replay
 };
 
 struct CUstream_st {
+  int priority = 0;
   std::shared_ptr<sea::simt::Operation> last;
   CUgraph_st* recording = nullptr;  ///< not null while it is being captured
   std::set<std::size_t> recorded_last;
@@ -73,6 +78,8 @@ class Device {
   void seed(std::uint64_t seed);
   /// What all copies to the host have brought so far, as one number.
   std::uint64_t download_digest = 0;
+  /// How many pieces of work of each priority were done. A priority changes nothing else here.
+  std::map<int, std::uint64_t> done_by_priority;
 
   /// The stream itself, or the default stream's own object.
   CUstream_st& stream_of(CUstream_st* stream);
@@ -89,7 +96,8 @@ class Device {
  private:
   Device() = default;
   std::shared_ptr<Operation> add(std::function<void(Random&)> work,
-                                 const std::vector<std::shared_ptr<Operation>>& after, bool is_free);
+                                 const std::vector<std::shared_ptr<Operation>>& after, bool is_free,
+                                 int priority);
   void draw_order();
   std::shared_ptr<Operation> take_ready();
   void finish(const std::shared_ptr<Operation>& operation);

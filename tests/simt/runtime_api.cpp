@@ -15,6 +15,8 @@ namespace {
 
 using Lock = std::lock_guard<std::mutex>;
 
+constexpr int least_priority = 0, greatest_priority = -5;  // lower numbers go first, as on GPUs
+
 bool is_stream(const Device& device, cudaStream_t stream) {
   return stream == nullptr || device.streams.count(stream) != 0;
 }
@@ -126,11 +128,30 @@ const char* cudaGetErrorString(cudaError_t error) {
   return "unknown error";
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  return cudaStreamCreateWithPriority(stream, flags, 0);
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int priority) {
   Device& device = Device::instance();
   const Lock lock(device.mutex);
   *stream = new CUstream_st;
+  (*stream)->priority = std::clamp(priority, greatest_priority, least_priority);
   device.streams.insert(*stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  if (!is_stream(device, stream)) return cudaErrorInvalidResourceHandle;
+  *priority = device.stream_of(stream).priority;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = least_priority;
+  *greatest = greatest_priority;
   return cudaSuccess;
 }
 
@@ -242,8 +263,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new CUgraphExec_st{graph->nodes, nullptr};
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags) {
+  *executable =
+      new CUgraphExec_st{graph->nodes, (flags & cudaGraphInstantiateFlagUseNodePriority) != 0, nullptr};
   return cudaSuccess;
 }
 

@@ -40,7 +40,7 @@ void multiply(const simt::WarpPayloads& payloads) {
       const int row = group + i / 2 * 8, column = 2 * place + i % 2;
       double sum = own.d[i];
       for (int k = 0; k < 8; ++k) sum += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
-      own.d[i] = simt::toward_zero(sum);
+      own.d[i] = sum != sum ? std::bit_cast<float>(0x7FFFFFFFu) : simt::toward_zero(sum);  // a GPU's NaN
     }
   }
 }
