@@ -82,7 +82,7 @@ void run_evaluate(const EvaluateOptions& options) {
     json["metrics"] = to_json(metrics);
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
   }
-  print("{}", metrics_table({{options.split, metrics}}));
+  print_result("{}", metrics_table({{options.split, metrics}}));
 }
 
 }  // namespace

@@ -15,22 +15,22 @@ namespace {
 
 void print_models() {
   for (const ModelDescription& model : models()) {
-    print("{}: {}\n", model.name, model.summary);
+    print_result("{}: {}\n", model.name, model.summary);
     for (const Preset& preset : model.presets) {
       std::string values;
       for (const auto& [key, value] : preset.values)
         values += fmt::format("{}{}={}", values.empty() ? "" : ", ", key, to_text(value));
-      print("  {}: {} with {}\n", preset.name, model.name, values);
+      print_result("  {}: {} with {}\n", preset.name, model.name, values);
     }
     std::size_t name_width = 0, default_width = 0;
     for (const Key& key : model.keys) {
       name_width = std::max(name_width, key.name.size());
       default_width = std::max(default_width, key.fallback_text().size());
     }
-    print("  {:<{}}  {:<{}}  meaning; what it may be\n", "key", name_width, "default", default_width);
+    print_result("  {:<{}}  {:<{}}  meaning; what it may be\n", "key", name_width, "default", default_width);
     for (const Key& key : model.keys) {
-      print("  {:<{}}  {:<{}}  {}; {}\n", key.name, name_width, key.fallback_text(), default_width,
-            key.meaning, key.allowed());
+      print_result("  {:<{}}  {:<{}}  {}; {}\n", key.name, name_width, key.fallback_text(), default_width,
+                   key.meaning, key.allowed());
     }
   }
 }

@@ -23,7 +23,7 @@ void flush_stdout();
 void write_stderr(std::string_view text) noexcept;
 
 template <typename... Arguments>
-void print(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+void print_result(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   write_stdout(fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 

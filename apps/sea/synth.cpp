@@ -99,7 +99,7 @@ void run_synth(const SynthCommand& command) {
     print_notice("stopped; nothing was written");
     throw;
   }
-  print("{}\n", command.output.string());
+  print_result("{}\n", command.output.string());
 }
 
 }  // namespace

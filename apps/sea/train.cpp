@@ -214,7 +214,8 @@ void run_train(const TrainOptions& options) {
     valid.push_back(finished.valid);
     test.push_back(finished.test);
     try {
-      print("{}\n{}", runs[i].string(), metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
+      print_result("{}\n{}", runs[i].string(),
+                   metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
       flush_stdout();
     } catch (...) {
       not_shown = std::current_exception();
@@ -223,8 +224,8 @@ void run_train(const TrainOptions& options) {
   }
   if (not_shown) std::rethrow_exception(not_shown);
   if (requests.size() > 1)
-    print("mean and standard deviation of {} seeds\n{}", requests.size(),
-          mean_table({{"valid", valid}, {"test", test}}));
+    print_result("mean and standard deviation of {} seeds\n{}", requests.size(),
+                 mean_table({{"valid", valid}, {"test", test}}));
 }
 
 }  // namespace

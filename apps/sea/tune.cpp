@@ -179,8 +179,9 @@ void run_tune(const TuneOptions& options) {
     }
     throw ExitCode{128 + SignalGuard::received()};
   }
-  print("{}", search_table(search));
-  if (search.finished() > 0) print("{}\n", command_of(*search.ranking().front(), options.data.string()));
+  print_result("{}", search_table(search));
+  if (search.finished() > 0)
+    print_result("{}\n", command_of(*search.ranking().front(), options.data.string()));
   if (search.failed() > 0) {
     flush_stdout();
     throw Error(fmt::format("{} of {} combinations failed; --resume tries them again", search.failed(),

@@ -63,7 +63,7 @@ TEST_CASE("interruption: SIGTERM and SIGINT save the state; resumed equals never
   const InterruptedTraining setting;
   const fs::path whole = setting.folder / "whole", run = setting.folder / "run";
   REQUIRE(sea::test::run_command(setting.train(whole, {"--threads", "1"})).code == 0);
-  const Outcome expected = outcome_of(whole);
+  const auto expected = outcome_of(whole);
   const std::uint32_t most = third_of(whole);
   int stopped = 0;
   for (int round = 0; round < 60; ++round) {
