@@ -67,7 +67,8 @@ std::vector<std::string> all_keys() {
     if (other->get_option_no_throw(name) != nullptr) others.push_back("sea " + other->get_name());
   }
   throw UsageError(others.empty() ? fmt::format("{}; {} --help lists them", head, title(command))
-                                  : fmt::format("{}; {} has it", head, fmt::join(others, ", ")));
+                                  : fmt::format("{}; {} {} it", head, fmt::join(others, ", "),
+                                                others.size() == 1 ? "has" : "have"));
 }
 
 }  // namespace
