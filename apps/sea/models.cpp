@@ -43,7 +43,7 @@ void add_models(CLI::App& app) {
   command->add_flag("--markdown", *markdown, "as the tables of docs/configuration.md");
   command->callback([markdown] {
     if (*markdown) {
-      fmt::print("{}", markdown_reference());
+      write_stdout(markdown_reference());
     } else {
       print_models();
     }

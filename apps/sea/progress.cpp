@@ -69,6 +69,10 @@ void ProgressDisplay::show_stage(const std::string& what) {
   }
 }
 
+void ProgressDisplay::show_notice(const std::string& text) {
+  if (!quiet_) line_.finish("note: " + text);
+}
+
 void ProgressDisplay::show(const EpochProgress& progress) {
   if (quiet_ || !line_.terminal()) return;
   const int width = terminal_columns() < 120 ? 10 : 20;

@@ -172,6 +172,7 @@ TrainingResult SeedTraining::train(const Configuration& configuration) {
   TrainingCallbacks callbacks;
   callbacks.on_progress = [&](const EpochProgress& progress) { display.show(progress); };
   callbacks.on_epoch = [&](const EpochRecord& record) { display.show(record); };
+  callbacks.on_notice = [&](const std::string& text) { display.show_notice(text); };
   callbacks.device_peak_memory = device.peak_memory;
   callbacks.stop_requested = [] { return SignalGuard::received() != 0; };
   const TrainingResult result = trainer.run(callbacks);
