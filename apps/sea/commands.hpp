@@ -23,9 +23,6 @@ struct ExitCode {
   int value;
 };
 
-/// "note: ..." on stderr.
-void print_notice(const std::string& text);
-
 /// Throws UsageError that names `option` where `text` is no whole number in [minimum, maximum].
 std::int64_t parse_option(const std::string& option, const std::string& text, std::int64_t minimum,
                           std::int64_t maximum);

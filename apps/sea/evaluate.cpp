@@ -5,6 +5,8 @@
 
 #include "commands.hpp"
 #include "data/atomic_file.hpp"
+#include "models/key.hpp"
+#include "output.hpp"
 #include "run_data.hpp"
 #include "sea/device_csr.hpp"
 #include "sea/error.hpp"
@@ -47,6 +49,8 @@ HostCsr held_out_of(const EvaluateOptions& options, const Dataset& dataset) {
 }
 
 void run_evaluate(const EvaluateOptions& options) {
+  if (options.output && to_lower(options.output->extension().string()) != ".json")
+    throw UsageError(fmt::format("--output {}: must end in .json", options.output->string()));
   const Device device = open_device_of(options.device, options.threads);
   Backend& backend = *device.backend;
   const RunData run = load_run(options.run, options.data);
@@ -78,7 +82,7 @@ void run_evaluate(const EvaluateOptions& options) {
     json["metrics"] = to_json(metrics);
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
   }
-  fmt::print("{}", metrics_table({{options.split, metrics}}));
+  print_result("{}", metrics_table({{options.split, metrics}}));
 }
 
 }  // namespace
@@ -95,7 +99,7 @@ void add_evaluate(CLI::App& app) {
   command->add_flag("--warm-items", options->warm_items,
                     "leave out held-out pairs whose item has no training pair");
   command->add_option("--data", options->data, "folder of the data set, where it has moved");
-  command->add_option("--output", options->output, "JSON file to write as well");
+  command->add_option("--output", options->output, "file that ends in .json, to write as well");
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
   command->add_option("--threads", options->threads, "of the processor; 0 takes all");
   command->callback([options] { run_evaluate(*options); });

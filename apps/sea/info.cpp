@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,6 +15,8 @@
 #include "data/interactions.hpp"
 #include "data/memory.hpp"
 #include "data/npy.hpp"
+#include "output.hpp"
+#include "run_data.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -75,7 +78,8 @@ void print_files(const Interactions& data) {
   }
   std::sort(files.begin(), files.end());
   if (files.empty()) {
-    fmt::print("\nno .npy files: models that need features cannot be trained on this folder\n");
+    print_result("\nno .npy files: only the models that need no features can be trained on this folder: {}\n",
+                 fmt::join(models_without_features(), ", "));
     return;
   }
   std::vector<FileRow> rows;
@@ -88,17 +92,17 @@ void print_files(const Interactions& data) {
     dtype_width = std::max(dtype_width, row.dtype.size());
   }
   rows.insert(rows.begin(), {"file", "shape", "dtype", "health"});
-  fmt::print("\n");
+  print_result("\n");
   for (const FileRow& row : rows)
-    fmt::print("{:<{}}  {:<{}}  {:<{}}  {}\n", row.name, name_width, row.shape, shape_width, row.dtype,
-               dtype_width, row.health);
+    print_result("{:<{}}  {:<{}}  {:<{}}  {}\n", row.name, name_width, row.shape, shape_width, row.dtype,
+                 dtype_width, row.health);
 }
 
 void print_split(const std::string& name, const HostCsr& split) {
   std::int64_t users = 0;
   for (std::int64_t user = 0; user < split.rows; ++user) users += split.row(user).empty() ? 0 : 1;
   const double mean = users == 0 ? 0.0 : static_cast<double>(split.nonzeros()) / static_cast<double>(users);
-  fmt::print("{:<6} {:>12} {:>12} {:>14.2f}\n", name, grouped(split.nonzeros()), grouped(users), mean);
+  print_result("{:<6} {:>12} {:>12} {:>14.2f}\n", name, grouped(split.nonzeros()), grouped(users), mean);
 }
 
 /// Says of a mapping file that it is there, or what is wrong with it.
@@ -122,16 +126,16 @@ void run_info(const fs::path& folder) {
   for (const std::int32_t item : data.train.column_indices) trained[static_cast<std::size_t>(item)] = true;
   const std::string users = mapping_text(data.folder / "u_id_mapping.csv", "userID", data.users);
   const std::string items = mapping_text(data.folder / "i_id_mapping.csv", "itemID", data.items);
-  fmt::print("{:<14} {}\n{:<14} {}\n{:<14} {}\n", "data set", data.name, "folder", data.folder.string(),
-             "users", grouped(data.users));
-  fmt::print("{:<14} {} ({} without a training pair)\n", "items", grouped(data.items),
-             grouped(std::count(trained.begin(), trained.end(), false)));
-  fmt::print("{:<14} {}\n{:<14} {:.4f} %\n", "interactions", grouped(pairs), "sparsity",
-             100.0 * (1.0 - static_cast<double>(pairs) / cells));
-  fmt::print(
+  print_result("{:<14} {}\n{:<14} {}\n{:<14} {}\n", "data set", data.name, "folder", data.folder.string(),
+               "users", grouped(data.users));
+  print_result("{:<14} {} ({} without a training pair)\n", "items", grouped(data.items),
+               grouped(std::count(trained.begin(), trained.end(), false)));
+  print_result("{:<14} {}\n{:<14} {:.4f} %\n", "interactions", grouped(pairs), "sparsity",
+               100.0 * (1.0 - static_cast<double>(pairs) / cells));
+  print_result(
       "{:<14} {}\n", "original ids",
       users.empty() && items.empty() ? "none" : users + (users.empty() || items.empty() ? "" : ", ") + items);
-  fmt::print("\n{:<6} {:>12} {:>12} {:>14}\n", "split", "pairs", "users", "pairs a user");
+  print_result("\n{:<6} {:>12} {:>12} {:>14}\n", "split", "pairs", "users", "pairs a user");
   print_split("train", data.train);
   print_split("valid", data.valid);
   print_split("test", data.test);

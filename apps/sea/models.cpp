@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "models/reference.hpp"
 #include "models/registry.hpp"
+#include "output.hpp"
 
 namespace sea {
 
@@ -14,22 +15,22 @@ namespace {
 
 void print_models() {
   for (const ModelDescription& model : models()) {
-    fmt::print("{}: {}\n", model.name, model.summary);
+    print_result("{}: {}\n", model.name, model.summary);
     for (const Preset& preset : model.presets) {
       std::string values;
       for (const auto& [key, value] : preset.values)
         values += fmt::format("{}{}={}", values.empty() ? "" : ", ", key, to_text(value));
-      fmt::print("  {}: {} with {}\n", preset.name, model.name, values);
+      print_result("  {}: {} with {}\n", preset.name, model.name, values);
     }
     std::size_t name_width = 0, default_width = 0;
     for (const Key& key : model.keys) {
       name_width = std::max(name_width, key.name.size());
       default_width = std::max(default_width, key.fallback_text().size());
     }
-    fmt::print("  {:<{}}  {:<{}}  meaning; what it may be\n", "key", name_width, "default", default_width);
+    print_result("  {:<{}}  {:<{}}  meaning; what it may be\n", "key", name_width, "default", default_width);
     for (const Key& key : model.keys) {
-      fmt::print("  {:<{}}  {:<{}}  {}; {}\n", key.name, name_width, key.fallback_text(), default_width,
-                 key.meaning, key.allowed());
+      print_result("  {:<{}}  {:<{}}  {}; {}\n", key.name, name_width, key.fallback_text(), default_width,
+                   key.meaning, key.allowed());
     }
   }
 }
@@ -42,7 +43,7 @@ void add_models(CLI::App& app) {
   command->add_flag("--markdown", *markdown, "as the tables of docs/configuration.md");
   command->callback([markdown] {
     if (*markdown) {
-      fmt::print("{}", markdown_reference());
+      write_stdout(markdown_reference());
     } else {
       print_models();
     }

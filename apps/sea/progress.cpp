@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
+
+#include "output.hpp"
 
 namespace sea {
 
@@ -41,21 +42,19 @@ std::string duration_text(double seconds) {
 StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
 
 StatusLine::~StatusLine() {
-  if (open_) std::fputc('\n', stderr);
+  if (open_) write_stderr("\n");
 }
 
 void StatusLine::rewrite(const std::string& line) {
   // A line that wraps cannot be rewritten.
   const auto width = static_cast<std::size_t>(std::max(terminal_columns() - 1, 20));
-  fmt::print(stderr, "\r{}\033[K", line.substr(0, width));
-  std::fflush(stderr);
+  write_stderr(fmt::format("\r{}\033[K", line.substr(0, width)));
   open_ = true;
 }
 
 void StatusLine::finish(const std::string& line) {
-  if (open_) std::fputs("\r\033[K", stderr);
+  write_stderr(fmt::format("{}{}\n", open_ ? "\r\033[K" : "", line));
   open_ = false;
-  fmt::print(stderr, "{}\n", line);
 }
 
 ProgressDisplay::ProgressDisplay(bool quiet, std::string metric)
@@ -68,6 +67,10 @@ void ProgressDisplay::show_stage(const std::string& what) {
   } else {
     line_.finish(what);
   }
+}
+
+void ProgressDisplay::show_notice(const std::string& text) {
+  if (!quiet_) line_.finish("note: " + text);
 }
 
 void ProgressDisplay::show(const EpochProgress& progress) {

@@ -32,6 +32,8 @@ class ProgressDisplay {
 
   /// Work before the first epoch: "neighbours of image_feat.npy".
   void show_stage(const std::string& what);
+  /// "note: ..."
+  void show_notice(const std::string& text);
   void show(const EpochProgress& progress);
   void show(const EpochRecord& record);
 

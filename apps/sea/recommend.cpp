@@ -3,14 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <numeric>
 #include <optional>
 
 #include "commands.hpp"
+#include "output.hpp"
 #include "recommendation_writer.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
+#include "user_selection.hpp"
 
 namespace sea {
 
@@ -20,30 +20,16 @@ namespace fs = std::filesystem;
 
 struct RecommendOptions {
   fs::path run;
-  std::vector<std::string> users;
-  bool all = false, include_seen = false;
+  UserSelection users;
+  bool include_seen = false;
   std::string top_k = "20", exclude, device = "auto", threads = "0";
   std::optional<fs::path> data, output;
 };
 
-/// A user by number, or by original id where the data set has them.
-std::int32_t find_user(const std::string& id, const Dataset& dataset) {
-  std::int64_t number = -1;
-  const auto [end, problem] = std::from_chars(id.data(), id.data() + id.size(), number);
-  const bool is_number = problem == std::errc() && end == id.data() + id.size();
-  if (is_number && number >= 0 && number < dataset.users) return static_cast<std::int32_t>(number);
-  const auto name = std::find(dataset.user_names.begin(), dataset.user_names.end(), id);
-  if (name != dataset.user_names.end()) return static_cast<std::int32_t>(name - dataset.user_names.begin());
-  throw Error(fmt::format("--user {}: is unknown; users are the numbers from 0 to {}{}", id,
-                          dataset.users - 1,
-                          dataset.user_names.empty() ? "" : " and the original ids of u_id_mapping.csv"));
-}
-
 void run_recommend(const RecommendOptions& options) {
   const std::int64_t top_k = parse_option("--top-k", options.top_k, 1, 2147483647);
   check_recommendation_file(options.output);
-  if (options.all && !options.users.empty()) throw UsageError("--user and --all: give one of them");
-  if (!options.all && options.users.empty()) throw UsageError("--user or --all is needed");
+  check_users(options.users);
   if (options.include_seen && !options.exclude.empty())
     throw UsageError("--include-seen and --exclude: give one of them");
   const SeenItems seen = options.include_seen         ? SeenItems::none
@@ -53,12 +39,7 @@ void run_recommend(const RecommendOptions& options) {
   const RunData run = load_run(options.run, options.data);
   const Dataset& dataset = run.dataset;
 
-  std::vector<std::int32_t> users;
-  if (options.all) {
-    users.resize(static_cast<std::size_t>(dataset.users));
-    std::iota(users.begin(), users.end(), 0);
-  }
-  for (const std::string& id : options.users) users.push_back(find_user(id, dataset));
+  const std::vector<std::int32_t> users = find_users(options.users, dataset);
   const auto without_history =
       std::count_if(users.begin(), users.end(), [&](std::int32_t u) { return dataset.train.row(u).empty(); });
   const Representations representations =
@@ -79,14 +60,21 @@ void add_recommend(CLI::App& app) {
   auto options = std::make_shared<RecommendOptions>();
   CLI::App* command = app.add_subcommand("recommend", "the best items for users of a trained run");
   command->add_option("RUN", options->run, "folder of the run")->required();
-  command->add_option("--user", options->users, "one user or several, by number or original id")
-      ->expected(1, 1 << 20);
-  command->add_flag("--all", options->all, "every user");
+  constexpr int many = 1 << 20;
+  command
+      ->add_option("--user", options->users.ids,
+                   "users, as in 7,12: by original id where u_id_mapping.csv is, else by number")
+      ->expected(1, many);
+  command->add_option("--user-index", options->users.numbers, "users by number, as in 7,12")
+      ->expected(1, many);
+  command->add_option("--user-file", options->users.file, "file of users, one a line, named as for --user");
+  command->add_flag("--all", options->users.all, "every user");
   command->add_option("--top-k", options->top_k, "items a user (default: 20)");
   command->add_option("--exclude", options->exclude, "train: leave out the training items alone")
       ->transform(CLI::IsMember({"train"}, CLI::ignore_case));
   command->add_flag("--include-seen", options->include_seen, "leave out nothing");
-  command->add_option("--output", options->output, ".tsv, .jsonl or .npz (default: .tsv on stdout)");
+  command->add_option("--output", options->output,
+                      "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
   command->add_option("--data", options->data, "folder of the data set, where it has moved");
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
   command->add_option("--threads", options->threads, "of the processor; 0 takes all");

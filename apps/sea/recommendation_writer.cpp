@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iostream>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "data/atomic_file.hpp"
 #include "data/npy.hpp"
 #include "models/key.hpp"
+#include "output.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -19,37 +20,47 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool is_stdout(const std::optional<fs::path>& output) {
+  return !output || *output == "-";
+}
+
 std::string ending(const fs::path& file) {
   return to_lower(file.extension().string());
 }
 
-/// A field of a .tsv: what would end it becomes a space.
-std::string field(std::string text) {
-  for (char& c : text) {
-    if (c == '\t' || c == '\n' || c == '\r') c = ' ';
-  }
-  return text;
+using Sink = std::function<void(const std::string&)>;
+
+/// A field of a .tsv, by the rules of CSV: in quotes, doubled inside, where it holds a quote or what would
+/// end it.
+std::string field(const std::string& text) {
+  if (text.find_first_of("\"\t\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
 }
 
-void write_tsv(std::ostream& out, const Dataset& dataset, bool any_popular,
+void write_tsv(const Sink& out, const Dataset& dataset, bool any_popular,
                const RecommendationSource& source) {
   const bool user_names = !dataset.user_names.empty(), item_names = !dataset.item_names.empty();
-  out << "userID\trank\titemID\tscore" << (user_names ? "\tuser" : "") << (item_names ? "\titem" : "")
-      << (any_popular ? "\tsource" : "") << '\n';
+  out(fmt::format("userID\trank\titemID\tscore{}{}{}\n", user_names ? "\tuser" : "",
+                  item_names ? "\titem" : "", any_popular ? "\tsource" : ""));
   source([&](const Recommendation& list) {
+    std::string text;
     for (std::size_t i = 0; i < list.items.size(); ++i) {
-      out << fmt::format("{}\t{}\t{}\t{}", list.user, i + 1, list.items[i], list.scores[i]);
-      if (user_names) out << '\t' << field(dataset.user_names[list.user]);
-      if (item_names) out << '\t' << field(dataset.item_names[list.items[i]]);
-      if (any_popular) out << (list.popular ? "\tpopular" : "\tmodel");
-      out << '\n';
+      text += fmt::format("{}\t{}\t{}\t{}", list.user, i + 1, list.items[i], list.scores[i]);
+      if (user_names) text += '\t' + field(dataset.user_names[list.user]);
+      if (item_names) text += '\t' + field(dataset.item_names[list.items[i]]);
+      if (any_popular) text += list.popular ? "\tpopular" : "\tmodel";
+      text += '\n';
     }
+    out(text);
   });
 }
 
-void write_jsonl(std::ostream& out, const Dataset& dataset, bool any_popular,
+void write_jsonl(const Sink& out, const Dataset& dataset, bool any_popular,
                  const RecommendationSource& source) {
   source([&](const Recommendation& list) {
+    std::string text;
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       nlohmann::ordered_json line;
       line["userID"] = list.user;
@@ -60,8 +71,9 @@ void write_jsonl(std::ostream& out, const Dataset& dataset, bool any_popular,
       if (!dataset.item_names.empty()) line["item"] = dataset.item_names[list.items[i]];
       if (any_popular) line["source"] = list.popular ? "popular" : "model";
       // An original id need not be UTF-8.
-      out << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+      text += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
     }
+    out(text);
   });
 }
 
@@ -113,24 +125,25 @@ void write_npz(const fs::path& file, const Dataset& dataset, ConstIndexView user
 }  // namespace
 
 void check_recommendation_file(const std::optional<fs::path>& output) {
-  if (!output) return;
+  if (is_stdout(output)) return;
   const std::string end = ending(*output);
   if (end != ".tsv" && end != ".jsonl" && end != ".npz")
-    throw UsageError(fmt::format("--output {}: must end in .tsv, .jsonl or .npz", output->string()));
+    throw UsageError(
+        fmt::format("--output {}: must end in .tsv, .jsonl or .npz, or be - for stdout", output->string()));
 }
 
 void write_recommendations(const std::optional<fs::path>& output, const Dataset& dataset,
                            ConstIndexView users, std::int64_t top_k, bool any_popular,
                            const RecommendationSource& source) {
-  if (!output) {
-    write_tsv(std::cout, dataset, any_popular, source);
-    if (!std::cout.flush()) throw Error("stdout: cannot be written");
+  if (is_stdout(output)) {
+    write_tsv(write_stdout, dataset, any_popular, source);
   } else if (ending(*output) == ".npz") {
     write_npz(*output, dataset, users, top_k, any_popular, source);
   } else {
     const bool tsv = ending(*output) == ".tsv";
     write_atomically(*output, [&](std::ostream& out) {
-      (tsv ? write_tsv : write_jsonl)(out, dataset, any_popular, source);
+      (tsv ? write_tsv : write_jsonl)([&](const std::string& text) { out << text; }, dataset, any_popular,
+                                      source);
     });
   }
 }

@@ -1,13 +1,114 @@
 #include "run_data.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "models/registry.hpp"
+#include "output.hpp"
 #include "sea/error.hpp"
+#include "training/run_result.hpp"
 
 namespace sea {
 
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The folders inside `folder` that are those of runs, by name.
+std::vector<fs::path> runs_inside(const fs::path& folder) {
+  std::vector<fs::path> runs;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (fs::is_regular_file(entry.path() / "config.json", error)) runs.push_back(entry.path());
+  }
+  std::sort(runs.begin(), runs.end());
+  return runs;
+}
+
+/// The run that did best on validation; nothing where they cannot be compared.
+std::optional<fs::path> best_of(const std::vector<fs::path>& runs) {
+  std::optional<fs::path> best;
+  std::optional<RunResult> its_result;
+  std::string its_metric;
+  for (const fs::path& run : runs) {
+    std::optional<RunResult> result;
+    try {
+      result = read_result(run);
+    } catch (const Error&) {
+      // A damaged one is not the best.
+    }
+    if (!result) continue;
+    const RunDescription& description = result->description;
+    const std::string metric = parse_metric(description.configuration.text("valid_metric"))->key();
+    if (best && (metric != its_metric ||
+                 description.interactions_fingerprint != its_result->description.interactions_fingerprint))
+      return {};
+    if (best && result->training.valid.at(metric) <= its_result->training.valid.at(metric)) continue;
+    best = run;
+    its_result = std::move(result);
+    its_metric = metric;
+  }
+  return best;
+}
+
+}  // namespace
+
+void refuse_folder_of_runs(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / "config.json", ignored)) return;
+  const std::vector<fs::path> runs = runs_inside(folder);
+  if (runs.empty()) return;
+  const std::string what =
+      fmt::format("{}: is not the folder of a run but {}", folder.string(),
+                  fs::exists(folder / "tune.json", ignored) ? "that of a search" : "one that holds runs");
+  if (const std::optional<fs::path> best = best_of(runs))
+    throw Error(fmt::format("{}; its best run on validation is {}", what, best->string()));
+  throw Error(fmt::format("{}; name one of them, as in {}", what, runs.front().string()));
+}
+
+bool is_free(const fs::path& folder) {
+  if (!fs::exists(fs::symlink_status(folder))) return true;
+  if (!fs::is_directory(folder))
+    throw Error(
+        fmt::format("{}: is there already and is not a folder; name another --output", folder.string()));
+  const auto entries = fs::directory_iterator(folder);
+  return std::all_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    return name == "lock" || name == ".config.json.tmp" || name == ".tune.json.tmp";
+  });
+}
+
+std::vector<std::string> models_without_features() {
+  std::vector<std::string> names;
+  for (const ModelDescription& model : models()) {
+    const DatasetFiles files = model.files(Configuration(model));
+    if (!files.vision_feature_file && !files.text_feature_file) names.push_back(model.name);
+  }
+  return names;
+}
+
+Dataset load_training_data(const fs::path& folder, const Configuration& configuration) {
+  const DatasetFiles files = configuration.model().files(configuration);
+  try {
+    return load_dataset(folder, files);
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    std::error_code ignored;
+    for (const auto& name : {files.vision_feature_file, files.text_feature_file}) {
+      if (name && message.find(*name) != std::string::npos && !fs::exists(folder / *name, ignored)) {
+        throw Error(fmt::format("{}; without features train --model {}", message,
+                                fmt::join(models_without_features(), ", ")));
+      }
+    }
+    throw;
+  }
+}
+
 RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data) {
+  refuse_folder_of_runs(run);
   RunDescription description = read_run(run);
   const std::filesystem::path folder = data.value_or(description.data);
   std::error_code ignored;
@@ -27,7 +128,9 @@ Device open_device_of(const std::string& device, const std::string& threads) {
   Configuration asked(models().front());
   asked.set_text("device", device, fmt::format("--device {}", device));
   asked.set_text("threads", threads, fmt::format("--threads {}", threads));
-  return open_device(asked.text("device"), asked.integer("threads"));
+  Device opened = open_device(asked.text("device"), asked.integer("threads"));
+  if (!opened.notice.empty()) print_notice(opened.notice);
+  return opened;
 }
 
 std::filesystem::path default_folder(const std::filesystem::path& data, const std::string& model,

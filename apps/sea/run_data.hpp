@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "data/dataset.hpp"
 #include "training/device.hpp"
@@ -20,8 +21,23 @@ struct RunData {
 /// those of the run.
 RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data);
 
+/// The data that `configuration` trains on, with its model's features. Throws Error; where features are
+/// missing it names the models that need none.
+Dataset load_training_data(const std::filesystem::path& folder, const Configuration& configuration);
+
+/// The models that read no features.
+std::vector<std::string> models_without_features();
+
+/// Throws Error where `folder` is none of a run but holds runs, those of several seeds or of a search, and
+/// names the best of them.
+void refuse_folder_of_runs(const std::filesystem::path& folder);
+
+/// Whether a training or a search may begin in `folder`: it is not there, or has nothing but what one leaves
+/// that was killed as it began. Throws Error where it is anything but a folder.
+bool is_free(const std::filesystem::path& folder);
+
 /// What `--device` and `--threads` ask for. Throws UsageError that names the option, and Error where there is
-/// no such device.
+/// no such device; a notice says where `auto` passed over a GPU.
 Device open_device_of(const std::string& device, const std::string& threads);
 
 /// Where what is trained on `data` goes unless it is said: runs/DATA-MODEL-WHAT.

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <thread>
 
 #include "models/registry.hpp"
+#include "output.hpp"
 #include "sea/error.hpp"
 #include "training/signals.hpp"
 
@@ -25,15 +27,14 @@ constexpr std::chrono::milliseconds lock_patience{2000};
 SearchFolder::SearchFolder(const fs::path& path, const Search& search) : path_(path) {
   std::error_code error;
   const bool made = fs::create_directories(path, error);
+  const bool empty = made || fs::is_empty(path, error);
   if (error) throw Error(fmt::format("{}: cannot be made: {}", path.string(), error.message()));
   try {
     lock_.emplace(path, "another process is working on this search", lock_patience);
     write(search);
   } catch (...) {
-    if (made) {
-      fs::remove(path / "lock", error);
-      fs::remove(path, error);
-    }
+    if (empty) fs::remove(path / "lock", error);
+    if (made) fs::remove(path, error);
     throw;
   }
 }
@@ -51,7 +52,8 @@ Scheduler::Scheduler(const fs::path& data, Search& search, const SearchFolder& f
 void Scheduler::run() {
   while (true) {
     if (const int received = SignalGuard::received(); received != 0 && !stopped()) {
-      signal_ = received;
+      // A terminal that is gone is this process's own loss: its runs are asked to stop.
+      signal_ = received == SIGINT ? SIGINT : SIGTERM;
       for (const Job& job : running_) job.process.signal(signal_);
     }
     while (!stopped() && !waiting_.empty() && running_.size() < jobs_) start_next();

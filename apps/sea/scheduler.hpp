@@ -71,7 +71,7 @@ class Scheduler {
   std::list<Job> running_;
   std::set<std::string> notices_;
   StatusLine line_;
-  int signal_ = 0;
+  int signal_ = 0;              ///< that the runs were sent
   double ended_seconds_ = 0.0;  ///< of the runs that ended in this process
   int ended_ = 0;
 };

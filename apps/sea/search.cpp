@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/registry.hpp"
+#include "output.hpp"
 #include "sea/error.hpp"
 #include "sea/version.hpp"
 
@@ -42,18 +43,6 @@ Json row_json(const Search& search, const SearchRow& row) {
   }
   json["config"] = to_json(row.description);
   return json;
-}
-
-/// A word as a shell reads it back.
-std::string quoted(const std::string& word) {
-  const auto plain = [](unsigned char c) {
-    return std::isalnum(c) != 0 ||
-           std::string_view("_-./=:@%+,").find(static_cast<char>(c)) != std::string_view::npos;
-  };
-  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
 }
 
 /// "Recall@10", "NDCG@10", ... of the cut-offs 10 and 20, or of all where neither was asked for.
@@ -106,9 +95,9 @@ std::string values_text(const Search& search, const SearchRow& row) {
 
 std::string command_of(const SearchRow& row, const std::string& data) {
   const Configuration& configuration = row.description.configuration;
-  std::string text = fmt::format("sea train {} --model {}", quoted(data), configuration.model().name);
+  std::string text = fmt::format("sea train {} --model {}", shell_quoted(data), configuration.model().name);
   for (const std::string& assignment : assignments_of(configuration)) {
-    if (assignment.rfind("threads=", 0) != 0) text += " --set " + quoted(assignment);
+    if (assignment.rfind("threads=", 0) != 0) text += " --set " + shell_quoted(assignment);
   }
   return text;
 }

@@ -12,6 +12,7 @@
 
 #include "commands.hpp"
 #include "data/file_bytes.hpp"
+#include "output.hpp"
 #include "sea/error.hpp"
 #include "training/signals.hpp"
 
@@ -32,15 +33,14 @@ class WorkLine {
  public:
   WorkLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
   ~WorkLine() {
-    if (terminal_) fmt::print(stderr, "\r\033[K");
+    if (terminal_) write_stderr("\r\033[K");
   }
   WorkLine(const WorkLine&) = delete;
   WorkLine& operator=(const WorkLine&) = delete;
 
   void show(const char* what, double share) {
     if (!terminal_) return;
-    fmt::print(stderr, "\r\033[Kmaking {} {:3.0f} %", what, 100.0 * share);
-    std::fflush(stderr);
+    write_stderr(fmt::format("\r\033[Kmaking {} {:3.0f} %", what, 100.0 * share));
   }
 
  private:
@@ -99,7 +99,7 @@ void run_synth(const SynthCommand& command) {
     print_notice("stopped; nothing was written");
     throw;
   }
-  fmt::print("{}\n", command.output.string());
+  print_result("{}\n", command.output.string());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "commands.hpp"
 #include "data/dataset.hpp"
 #include "models/registry.hpp"
+#include "output.hpp"
 #include "progress.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
@@ -34,6 +36,27 @@ struct TrainOptions {
   std::optional<fs::path> output;
   bool resume = false, quiet = false;
 };
+
+/// The command line that goes on with `run`, and with the seeds after it.
+std::vector<std::string> words_to_go_on(const TrainOptions& options, const fs::path& run) {
+  const ConfigurationRequest& request = options.request;
+  if (!request.seed || request.seed->find(',') == std::string::npos)
+    return {"train", options.data, "--resume", "--output", run};
+  // Seeds that have not begun yet know nothing but what is said again.
+  std::vector<std::string> words = {"train", options.data, "--resume"};
+  const auto add = [&](const char* option, const std::optional<std::string>& value) {
+    if (value) words.insert(words.end(), {option, *value});
+  };
+  add("--output", options.output);
+  add("--model", request.model);
+  add("--config", request.config);
+  for (const std::string& assignment : request.assignments) add("--set", assignment);
+  add("--seed", request.seed);
+  add("--epochs", request.epochs);
+  add("--device", request.device);
+  add("--threads", request.threads);
+  return words;
+}
 
 class SeedTraining {
  public:
@@ -80,14 +103,17 @@ std::optional<TrainingResult> SeedTraining::finished_before(const Configuration&
 }
 
 TrainingResult SeedTraining::operator()() {
-  if (!fs::exists(run_)) {
-    if (options_.resume) notice(fmt::format("{}: is not there yet; the run starts now", run_.string()));
-    return train(resolve_configuration(request_));
+  const bool free = is_free(run_);
+  if (free && options_.resume) notice(fmt::format("{}: there is no run yet; it starts now", run_.string()));
+  if (!fs::exists(run_)) return train(resolve_configuration(request_));
+  if (!free && !options_.resume) {
+    throw Error(
+        fs::exists(run_ / "config.json")
+            ? fmt::format("{}: is there already; go on with it by --resume, or name another --output",
+                          run_.string())
+            : fmt::format("{}: is there already and not empty; name another --output", run_.string()));
   }
-  if (!options_.resume) {
-    throw Error(fmt::format("{}: is there already; go on with it by --resume, or name another --output",
-                            run_.string()));
-  }
+  refuse_folder_of_runs(run_);
   folder_ = std::make_unique<RunFolder>(run_);
   const Configuration configuration =
       folder_->has_description() ? resume_configuration() : resolve_configuration(request_);
@@ -119,7 +145,7 @@ TrainingResult SeedTraining::train(const Configuration& configuration) {
   const Device device = open_device(configuration.text("device"), configuration.integer("threads"),
                                     configuration.text("matmul_precision"));
   ProgressDisplay display(options_.quiet, parse_metric(configuration.text("valid_metric"))->key());
-  Dataset dataset = load_dataset(options_.data, kind.files(configuration));
+  Dataset dataset = load_training_data(options_.data, configuration);
   if (fingerprint_ && *fingerprint_ != dataset.fingerprint) {
     throw Error(fmt::format("--resume: {} is not the data that {} was trained on", options_.data.string(),
                             run_.string()));
@@ -141,14 +167,17 @@ TrainingResult SeedTraining::train(const Configuration& configuration) {
     folder_->remove_result();
   }
   // Only now, so that a command that fails before has said nothing but why.
+  if (!device.notice.empty()) notice(device.notice);
   for (const std::string& text : notices(dataset, *model, configuration)) notice(text);
   TrainingCallbacks callbacks;
   callbacks.on_progress = [&](const EpochProgress& progress) { display.show(progress); };
   callbacks.on_epoch = [&](const EpochRecord& record) { display.show(record); };
+  callbacks.on_notice = [&](const std::string& text) { display.show_notice(text); };
+  callbacks.device_peak_memory = device.peak_memory;
   callbacks.stop_requested = [] { return SignalGuard::received() != 0; };
   const TrainingResult result = trainer.run(callbacks);
   if (result.stopped_by == StoppedBy::request) {
-    notice(fmt::format("stopped; go on with --resume --output {}", run_.string()));
+    notice(fmt::format("stopped; go on with: {}", shell_command(words_to_go_on(options_, run_))));
     throw ExitCode{128 + SignalGuard::received()};
   }
   const double seconds = seconds_before_ + std::chrono::duration<double>(Clock::now() - start_).count();
@@ -178,19 +207,26 @@ void run_train(const TrainOptions& options) {
       throw UsageError(fmt::format("--seed {}: {} stands twice", *options.request.seed, seed));
     runs.push_back(run);
   }
+  // A result that cannot be shown is an error, but not before every seed is trained.
+  std::exception_ptr not_shown;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    if (requests.size() > 1 && !options.quiet) fmt::print(stderr, "seed {}\n", *requests[i].seed);
+    if (requests.size() > 1 && !options.quiet) write_stderr(fmt::format("seed {}\n", *requests[i].seed));
     const TrainingResult finished = SeedTraining(options, requests[i], runs[i], signals)();
     valid.push_back(finished.valid);
     test.push_back(finished.test);
-    fmt::print("{}\n{}", runs[i].string(),
-               metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
-    std::fflush(stdout);
+    try {
+      print_result("{}\n{}", runs[i].string(),
+                   metrics_table({{"valid", finished.valid}, {"test", finished.test}}));
+      flush_stdout();
+    } catch (...) {
+      not_shown = std::current_exception();
+    }
     if (SignalGuard::received() != 0) throw ExitCode{128 + SignalGuard::received()};
   }
+  if (not_shown) std::rethrow_exception(not_shown);
   if (requests.size() > 1)
-    fmt::print("mean and standard deviation of {} seeds\n{}", requests.size(),
-               mean_table({{"valid", valid}, {"test", test}}));
+    print_result("mean and standard deviation of {} seeds\n{}", requests.size(),
+                 mean_table({{"valid", valid}, {"test", test}}));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "data/dataset.hpp"
 #include "models/registry.hpp"
+#include "output.hpp"
 #include "progress.hpp"
 #include "run_data.hpp"
 #include "scheduler.hpp"
@@ -115,7 +116,7 @@ std::set<std::string> check_data(const fs::path& data, Search& search) {
         seen.try_emplace({files.vision_feature_file.value_or(""), files.text_feature_file.value_or("")});
     Dataset& dataset = place->second;
     if (added) {
-      dataset = load_dataset(data, files);
+      dataset = load_training_data(data, description.configuration);
       dataset.features.clear();  // they have been read and checked; each run reads its own
       notices.insert(dataset.notices.begin(), dataset.notices.end());
     }
@@ -130,19 +131,15 @@ std::set<std::string> check_data(const fs::path& data, Search& search) {
 
 /// Throws Error where `folder` is there and not one that this command may work in. Whether it has a search.
 bool has_search(const fs::path& folder, bool resume) {
-  if (!fs::exists(folder)) return false;
+  if (is_free(folder)) return false;
   if (!resume) {
-    throw Error(fmt::format("{}: is there already; go on with it by --resume, or name another --output",
-                            folder.string()));
+    throw Error(
+        fs::exists(search_file(folder))
+            ? fmt::format("{}: is there already; go on with it by --resume, or name another --output",
+                          folder.string())
+            : fmt::format("{}: is there already and not empty; name another --output", folder.string()));
   }
-  if (!fs::is_directory(folder)) throw Error(fmt::format("{}: is not a folder", folder.string()));
-  if (fs::exists(search_file(folder))) return true;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name != "lock" && name != ".tune.json.tmp")
-      throw Error(fmt::format("{}: is not the folder of a search; it has no tune.json", folder.string()));
-  }
-  return false;
+  return true;
 }
 
 void run_tune(const TuneOptions& options) {
@@ -169,22 +166,24 @@ void run_tune(const TuneOptions& options) {
   const SearchFolder place(folder, search);
   if (!options.quiet) {
     if (options.resume && !goes_on)
-      print_notice(fmt::format("{}: is not there yet; the search starts now", folder.string()));
+      print_notice(fmt::format("{}: there is no search yet; it starts now", folder.string()));
     for (const std::string& text : notices) print_notice(text);
-    fmt::print(stderr, "{} combinations, {} finished\n", search.rows.size(), search.finished());
+    write_stderr(fmt::format("{} combinations, {} finished\n", search.rows.size(), search.finished()));
   }
   Scheduler(options.data, search, place, jobs, options.quiet).run();
   if (SignalGuard::received() != 0 && search.finished() + search.failed() < search.rows.size()) {
     if (!options.quiet) {
-      print_notice(fmt::format("stopped with {} of {} combinations finished; go on with --resume --output {}",
-                               search.finished(), search.rows.size(), folder.string()));
+      print_notice(fmt::format("stopped with {} of {} combinations finished; go on with: {}",
+                               search.finished(), search.rows.size(),
+                               shell_command({"tune", options.data, "--resume", "--output", folder})));
     }
     throw ExitCode{128 + SignalGuard::received()};
   }
-  fmt::print("{}", search_table(search));
-  if (search.finished() > 0) fmt::print("{}\n", command_of(*search.ranking().front(), options.data.string()));
+  print_result("{}", search_table(search));
+  if (search.finished() > 0)
+    print_result("{}\n", command_of(*search.ranking().front(), options.data.string()));
   if (search.failed() > 0) {
-    std::fflush(stdout);
+    flush_stdout();
     throw Error(fmt::format("{} of {} combinations failed; --resume tries them again", search.failed(),
                             search.rows.size()));
   }

@@ -74,8 +74,16 @@ const Key& Configuration::find(const std::string& name, const std::string& sourc
     if (key.name == name) return key;
     names.push_back(key.name);
   }
-  throw UsageError(fmt::format("{}: there is no key '{}'; did you mean {}?", source, name.substr(0, 80),
-                               nearest_name(name.substr(0, 80), names)));
+  const std::string wanted = name.substr(0, 80);
+  std::string hint;
+  for (const ModelDescription& other : models()) {
+    if (std::any_of(other.keys.begin(), other.keys.end(), [&](const Key& key) { return key.name == name; }))
+      hint += (hint.empty() ? "; it is a key of " : ", ") + other.name;
+  }
+  if (hint.empty()) hint = did_you_mean(wanted, names);
+  if (hint.empty()) hint = "; sea models lists the keys";
+  throw UsageError(
+      fmt::format("{}: there is no key '{}' of the model {}{}", source, wanted, model_->name, hint));
 }
 
 bool Configuration::has(const std::string& name) const {

@@ -57,6 +57,36 @@ bool is_device(std::string_view text) {
   return number && *number >= 0 && *number < 1024;
 }
 
+/// How many letters must be put in, left out, changed, or swapped with the next one, to make `b` of `a`.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  // Rows i - 2, i - 1 and i of the table.
+  std::vector<std::size_t> before, last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    before = std::exchange(last, row);
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({row[j - 1] + 1, last[j] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row.back();
+}
+
+/// "train_batch_size" as train, batch and size; dashes part words as well.
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (c != '_' && c != '-') {
+      words.back() += c;
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  return words;
+}
+
 }  // namespace
 
 std::string to_lower(std::string_view text) {
@@ -243,29 +273,39 @@ KeyValue parse_value(const Key& key, std::string_view text, const std::string& s
   return checked(key, value, text, source);
 }
 
-std::string nearest_name(std::string_view name, const std::vector<std::string>& names) {
+std::vector<std::string> similar_names(std::string_view name, const std::vector<std::string>& names) {
+  constexpr std::size_t most = 3;
   const std::string wanted = to_lower(name);
-  std::string nearest;
-  std::size_t fewest = std::string::npos;
+  const std::vector<std::string> wanted_words = words_of(wanted);
+  std::size_t fewest = std::max<std::size_t>(1, wanted.size() / 3);
+  std::vector<std::string> near, of_its_words, of_its_letters;
+  const auto keep = [](std::vector<std::string>& list, const std::string& found) {
+    if (list.size() < most) list.push_back(found);
+  };
   for (const std::string& candidate : names) {
     const std::string other = to_lower(candidate);
-    // Levenshtein's distance, one row of its table at a time.
-    std::vector<std::size_t> row(other.size() + 1);
-    for (std::size_t j = 0; j <= other.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= wanted.size(); ++i) {
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j <= other.size(); ++j) {
-        const std::size_t change = diagonal + (wanted[i - 1] == other[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-      }
-    }
-    if (row.back() < fewest) {
-      fewest = row.back();
-      nearest = candidate;
-    }
+    const std::size_t edits = edit_distance(wanted, other);
+    if (edits < fewest) near.clear();
+    if (edits <= fewest) keep(near, candidate);
+    fewest = std::min(fewest, edits);
+    const std::vector<std::string> words = words_of(other);
+    if (std::all_of(wanted_words.begin(), wanted_words.end(), [&](const std::string& word) {
+          return std::find(words.begin(), words.end(), word) != words.end();
+        }))
+      keep(of_its_words, candidate);
+    std::string initials;
+    for (const std::string& word : words) initials += word.substr(0, 1);
+    if (initials.size() > 1 && initials == wanted) keep(of_its_letters, candidate);
   }
-  return nearest;
+  return !near.empty() ? near : !of_its_words.empty() ? of_its_words : of_its_letters;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+  const std::vector<std::string> similar = similar_names(name, names);
+  std::string text;
+  for (std::size_t i = 0; i < similar.size(); ++i)
+    text += (i == 0 ? "; did you mean " : i + 1 == similar.size() ? " or " : ", ") + similar[i];
+  return text.empty() ? text : text + "?";
 }
 
 }  // namespace sea

@@ -56,7 +56,11 @@ KeyValue check_value(const Key& key, const KeyValue& value, const std::string& s
 std::string to_lower(std::string_view text);
 /// "a,b" as a and b; an empty text is one empty part.
 std::vector<std::string> split_at_commas(const std::string& text);
-/// The name out of `names` that takes the fewest edits to become `name`, case aside.
-std::string nearest_name(std::string_view name, const std::vector<std::string>& names);
+/// Those of `names`, three at most, that somebody may have meant by `name`, case aside: those that the fewest
+/// edits make of it, where these are few; else those that have all its words (batch_size: train_batch_size);
+/// else those whose words begin with its letters (lr: learning_rate). Often none.
+std::vector<std::string> similar_names(std::string_view name, const std::vector<std::string>& names);
+/// "; did you mean a, b or c?" of the names that are similar, empty where none is.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
 
 }  // namespace sea

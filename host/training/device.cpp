@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <utility>
 
 #include "sea/cpu.hpp"
 #include "sea/error.hpp"
+#include "training/auto_device.hpp"
 
 #if defined(SEA_WITH_CUDA)
 #include "sea/cuda.hpp"
@@ -29,7 +31,11 @@ Device open_cuda(int number, const std::string& matmul_precision) {
   settings.matmul_precision = matmul_precision == "float32" ? MatmulPrecision::float32
                               : matmul_precision == "tf32"  ? MatmulPrecision::tf32
                                                             : MatmulPrecision::tf32x3;
-  return {std::make_unique<CudaBackend>(settings), fmt::format("cuda:{}", number), 1};
+  auto backend = std::make_unique<CudaBackend>(settings);
+  const auto peak_memory = [&cuda = *backend] {
+    return static_cast<std::int64_t>(cuda.peak_allocated_bytes() + cuda.library_bytes());
+  };
+  return {std::move(backend), fmt::format("cuda:{}", number), 1, peak_memory};
 }
 
 /// N of cuda:N, 0 for cuda alone.
@@ -69,12 +75,9 @@ Device open_device(const std::string& name, std::int64_t threads,
   if (name == "cpu") return open_cpu(threads);
 #if defined(SEA_WITH_CUDA)
   if (name == "auto") {
-    try {
-      if (CudaBackend::device_count() > 0) return open_cuda(0, matmul_precision);
-    } catch (const Error&) {
-      // A GPU that cannot be used is as good as none to whoever asked for none.
-    }
-    return open_cpu(threads);
+    return open_auto(
+        CudaBackend::device_count(), [&] { return open_cuda(0, matmul_precision); },
+        [&] { return open_cpu(threads); });
   }
   return open_cuda(device_number(name), matmul_precision);
 #else

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,9 @@ struct Device {
   std::unique_ptr<Backend> backend;
   std::string name;  ///< "cpu", "cuda:0", ...
   int threads = 0;   ///< of the processor; beside a GPU there is one
+  /// On a GPU: the most bytes of its memory that were in use, with what libraries hold.
+  std::function<std::int64_t()> peak_memory = {};
+  std::string notice = {};  ///< what deserves a sentence, where `auto` passed over a GPU
 };
 
 /// Throws what `open_device` would where there is no such device, and opens none: a process that has opened a

@@ -142,6 +142,7 @@ RunFolder::RunFolder(const fs::path& path) : path_(fs::absolute(path).lexically_
       if (name != "lock" && name != ".config.json.tmp")
         throw Error(fmt::format("{}: is not the folder of a run; it has no config.json", path.string()));
     }
+    keep_ = false;
   }
   lock();
 }
@@ -157,6 +158,7 @@ void RunFolder::lock() {
 void RunFolder::remove_made() noexcept {
   std::error_code ignored;
   for (const char* name : {"config.json", "metrics.jsonl", "lock"}) fs::remove(path_ / name, ignored);
+  if (first_made_.empty()) return;  // somebody else made the folder
   // `remove` takes empty folders alone: what somebody else put there stays.
   for (fs::path folder = path_; fs::remove(folder, ignored) && folder != first_made_;)
     folder = folder.parent_path();

@@ -36,8 +36,9 @@ class RunFolder {
   /// was made is removed again with this object, unless `keep` was called: a training that fails before it
   /// has anything to show leaves nothing behind.
   RunFolder(const std::filesystem::path& path, const RunDescription& description);
-  /// Takes up a run that is there, or an empty folder. Throws Error where another process holds it, and where
-  /// the folder is none of a run.
+  /// Takes up a run that is there, or an empty folder, which is left empty where the training fails before it
+  /// has anything to show. Throws Error where another process holds it, and where the folder is none of a
+  /// run.
   explicit RunFolder(const std::filesystem::path& path);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;

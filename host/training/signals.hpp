@@ -2,9 +2,11 @@
 
 namespace sea {
 
-/// SIGINT and SIGTERM for as long as this lives. Before `defer` either ends the process at once with 128 +
-/// its number; after it the first is only noted (see `received`), so that the work at hand can be saved, and
-/// a second one ends the process. One object at a time.
+/// SIGINT, SIGTERM, SIGHUP (unless the process was begun to ignore it, as by nohup) and SIGPIPE for as long
+/// as this lives. Before `defer` each ends the process at once with 128 + its number; after it the first is
+/// only noted (see `received`), so that the work at hand can be saved. A second SIGINT or SIGTERM ends the
+/// process; SIGHUP and SIGPIPE, of which a closed terminal sends several, never hasten the end. One object at
+/// a time.
 class SignalGuard {
  public:
   SignalGuard();

@@ -25,7 +25,8 @@ nlohmann::ordered_json metrics_line(const EpochRecord& record) {
   line["train_loss"] = losses;
   line["train_seconds"] = record.train_seconds;
   line["eval_seconds"] = record.eval_seconds;
-  line["peak_memory_bytes"] = record.peak_memory;
+  line["peak_memory_bytes"] = record.device_peak_memory.value_or(record.peak_memory);
+  if (record.device_peak_memory) line["host_peak_memory_bytes"] = record.peak_memory;
   if (record.valid) line["valid"] = to_json(*record.valid);
   if (record.test) line["test"] = to_json(*record.test);
   return line;
@@ -106,6 +107,7 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
     if ((record.epoch + 1) % eval_step_ == 0) evaluate(record);
     model_.program.losses().reset_sums();
     record.peak_memory = peak_memory_bytes();
+    if (callbacks.device_peak_memory) record.device_peak_memory = callbacks.device_peak_memory();
     folder_.append_metrics(metrics_line(record));
     folder_.keep();
     ++state_.epochs;

@@ -31,8 +31,9 @@ struct EpochRecord {
   LossMeans losses;
   double train_seconds = 0.0, eval_seconds = 0.0;
   double samples_per_second = 0.0;
-  std::int64_t peak_memory = 0;        ///< bytes
-  std::optional<Metrics> valid, test;  ///< where the epoch was evaluated
+  std::int64_t peak_memory = 0;                    ///< bytes, of the process
+  std::optional<std::int64_t> device_peak_memory;  ///< bytes, where it computes on a GPU
+  std::optional<Metrics> valid, test;              ///< where the epoch was evaluated
   bool best = false;
 };
 
@@ -43,6 +44,8 @@ struct TrainingCallbacks {
   std::function<void(const std::string&)> on_notice = {};
   /// Asked after every step; where it is true, the state is saved and the training ends.
   std::function<bool()> stop_requested = {};
+  /// Device::peak_memory
+  std::function<std::int64_t()> device_peak_memory = {};
 };
 
 enum class StoppedBy { early_stopping, epochs, request };

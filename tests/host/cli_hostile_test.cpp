@@ -237,8 +237,8 @@ TEST_CASE("hostile: run folders, and what reads them", "[command][hostile]") {
   REQUIRE(run_sea(tiny.train()).code == 0);
 
   tiny.check_train_refused(1, {"run", "--resume"});
-  fs::create_directory(folder / "occupied");
-  check_refused(folder, {"train", tiny.data, "--output", folder / "occupied"}, 1, {"occupied", "--resume"});
+  write_file(folder / "occupied" / "file", "x");
+  check_refused(folder, {"train", tiny.data, "--output", folder / "occupied"}, 1, {"occupied", "--output"});
   tiny.check_train_refused(2, {"--resume", "knn_k", "2", "3"}, {"--resume", "--set", "knn_k=3"});
   tiny.check_train_refused(2, {"--resume", "seed"}, {"--resume", "--seed", "5"});
   const CommandResult finished = run_sea(tiny.train({"--resume"}));

@@ -11,78 +11,26 @@
 #include <sstream>
 #include <thread>
 
-#include "data/synth.hpp"
 #include "sea/philox.hpp"
 #include "support/catch.hpp"
 #include "support/command.hpp"
 #include "support/files.hpp"
+#include "support/interrupted.hpp"
 #include "support/process.hpp"
 #include "support/skip.hpp"
 
 using sea::test::BackgroundProcess;
 using sea::test::CommandResult;
 using sea::test::contains;
+using sea::test::InterruptedTraining;
+using sea::test::outcome_of;
 using sea::test::read_file;
-using sea::test::TemporaryFolder;
+using sea::test::temporary_files;
 
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-struct Setting {
-  TemporaryFolder folder;
-  fs::path data = folder / "data";
-  Setting() {
-    sea::synthesize(data, {150, 70, 1700, 16, 12}, 5, [](const char*, double) {});
-  }
-
-  /// Some tens of steps an epoch, so that a signal falls into the middle of one.
-  std::vector<std::string> train(const fs::path& run, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words = {SEA_COMMAND, "train", data, "--output", run};
-    for (const char* assignment :
-         {"train_batch_size=64", "embedding_size=8", "club_steps=3", "learning_rate=0.01", "topk=20",
-          "knn_k=5", "epochs=24", "stopping_step=50", "checkpoint_seconds=0.02"}) {
-      words.insert(words.end(), {"--set", assignment});
-    }
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-};
-
-/// What is left of a run beside what time and memory tell.
-struct Outcome {
-  std::vector<Json> metrics;
-  std::string checkpoint, best, embeddings;
-  bool operator==(const Outcome& other) const {
-    return metrics == other.metrics && checkpoint == other.checkpoint && best == other.best &&
-           embeddings == other.embeddings;
-  }
-};
-
-Outcome outcome_of(const fs::path& run) {
-  Outcome outcome;
-  std::istringstream lines(read_file(run / "metrics.jsonl"));
-  for (std::string line; std::getline(lines, line);) {
-    outcome.metrics.push_back(Json::parse(line));
-    for (const char* key : {"train_seconds", "eval_seconds", "peak_memory_bytes"})
-      outcome.metrics.back().erase(key);
-  }
-  outcome.checkpoint = read_file(run / "checkpoint.safetensors");
-  outcome.best = read_file(run / "best.safetensors");
-  const fs::path file = run.parent_path() / "outcome.npz";
-  REQUIRE(sea::test::run_command({SEA_COMMAND, "export", run, "--output", file}).code == 0);
-  outcome.embeddings = read_file(file);
-  return outcome;
-}
-
-/// Files that a writer had not finished with.
-int temporary_files(const fs::path& folder) {
-  int count = 0;
-  for (const auto& entry : fs::directory_iterator(folder))
-    count += contains(entry.path().filename().string(), ".tmp") ? 1 : 0;
-  return count;
-}
 
 std::chrono::microseconds random_delay(std::int64_t index, std::uint32_t most) {
   const auto bits = sea::random_bits(11, sea::RandomPurpose::synthetic, 3, index);
@@ -112,10 +60,10 @@ void send_after(BackgroundProcess& process, int signal, const fs::path& run, std
 
 TEST_CASE("interruption: SIGTERM and SIGINT save the state; resumed equals never stopped",
           "[command][interruption]") {
-  const Setting setting;
+  const InterruptedTraining setting;
   const fs::path whole = setting.folder / "whole", run = setting.folder / "run";
   REQUIRE(sea::test::run_command(setting.train(whole, {"--threads", "1"})).code == 0);
-  const Outcome expected = outcome_of(whole);
+  const auto expected = outcome_of(whole);
   const std::uint32_t most = third_of(whole);
   int stopped = 0;
   for (int round = 0; round < 60; ++round) {
@@ -141,7 +89,7 @@ TEST_CASE("interruption: SIGTERM and SIGINT save the state; resumed equals never
 }
 
 TEST_CASE("interruption: SIGKILL at any moment; resumed equals never stopped", "[command][interruption]") {
-  const Setting setting;
+  const InterruptedTraining setting;
   const fs::path whole = setting.folder / "whole", run = setting.folder / "run";
   REQUIRE(sea::test::run_command(setting.train(whole, {"--threads", "2"})).code == 0);
   const std::uint32_t most = third_of(whole);
@@ -166,7 +114,7 @@ TEST_CASE("interruption: SIGKILL at any moment; resumed equals never stopped", "
 }
 
 TEST_CASE("interruption: before the first epoch nothing is left behind", "[command][interruption]") {
-  const Setting setting;
+  const InterruptedTraining setting;
   for (int round = 0; round < 6; ++round) {
     const fs::path run = setting.folder / fmt::format("run{}", round);
     BackgroundProcess process(setting.train(run));
@@ -181,7 +129,7 @@ TEST_CASE("interruption: before the first epoch nothing is left behind", "[comma
 }
 
 TEST_CASE("interruption: a second trainer on one run is refused", "[command][interruption]") {
-  const Setting setting;
+  const InterruptedTraining setting;
   const fs::path run = setting.folder / "run";
   BackgroundProcess first(setting.train(run, {"--set", "epochs=100000", "--set", "stopping_step=100000"}));
   REQUIRE(first.wait_until([&] { return fs::exists(run / "best.safetensors"); }));
@@ -201,7 +149,7 @@ TEST_CASE("interruption: a second trainer on one run is refused", "[command][int
 }
 
 TEST_CASE("interruption: a full disk", "[command][interruption]") {
-  const Setting setting;
+  const InterruptedTraining setting;
   const fs::path disk = setting.folder / "disk";
   fs::create_directory(disk);
   if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=3m") != 0) {
@@ -269,7 +217,7 @@ TEST_CASE("interruption: a full disk", "[command][interruption]") {
 }
 
 TEST_CASE("interruption: a result that cannot be written to stdout is a failure", "[command][interruption]") {
-  const Setting setting;
+  const InterruptedTraining setting;
   const fs::path run = setting.folder / "run";
   const auto to_full = [](const std::string& words) {
     return sea::test::run_command({"sh", "-c", fmt::format("{} {} > /dev/full", SEA_COMMAND, words)});

@@ -364,9 +364,9 @@ TEST_CASE("sea recommend: .tsv, .jsonl and .npz hold the same; original ids stan
   }
   const auto write = [&](const std::string& name) {
     const fs::path file = t.folder / name;
-    // --data DIR in place of the folder that the run knows; an original id in place of a number.
-    REQUIRE(run_sea({"recommend", t.run, "--data", data, "--user", "2", "u-1005", "--top-k", "3", "--output",
-                     file})
+    // --data DIR in place of the folder that the run knows; original ids.
+    REQUIRE(run_sea({"recommend", t.run, "--data", data, "--user", "u-1002", "u-1005", "--top-k", "3",
+                     "--output", file})
                 .code == 0);
     return read_file(file);
   };

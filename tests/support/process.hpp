@@ -22,7 +22,10 @@ namespace sea::test {
 /// A program that runs beside the test. Killed at the end of the scope where it is still there.
 class BackgroundProcess {
  public:
-  explicit BackgroundProcess(std::vector<std::string> words) {
+  using Attributes = std::function<void(posix_spawn_file_actions_t&, posix_spawnattr_t&)>;
+
+  /// `attributes` may give it other streams than no input and two files.
+  explicit BackgroundProcess(std::vector<std::string> words, const Attributes& attributes = {}) {
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -31,7 +34,11 @@ class BackgroundProcess {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out_.c_str(), O_WRONLY | O_CREAT, 0600);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, error_.c_str(), O_WRONLY | O_CREAT, 0600);
-    const int problem = posix_spawnp(&child_, arguments[0], &actions, nullptr, arguments.data(), environ);
+    posix_spawnattr_t more;
+    posix_spawnattr_init(&more);
+    if (attributes) attributes(actions, more);
+    const int problem = posix_spawnp(&child_, arguments[0], &actions, &more, arguments.data(), environ);
+    posix_spawnattr_destroy(&more);
     posix_spawn_file_actions_destroy(&actions);
     if (problem != 0) throw std::runtime_error(words[0] + " could not be started");
   }
