@@ -65,6 +65,19 @@ fi
 "$scratch/embed/embed" | tee "$scratch/printed"
 diff "$scratch/expected" "$scratch/printed"
 
+# The worked example of docs/own_model.md, as it stands there, trained on made-up data.
+own=$scratch/own_model
+mkdir "$own"
+sed -n '/^```cmake$/,/^```$/p' "$repository/docs/own_model.md" | grep -v '^```' >"$own/CMakeLists.txt"
+sed -n '/^```cpp$/,/^```$/p' "$repository/docs/own_model.md" | grep -v '^```' >"$own/own_model.cpp"
+quietly "configuring docs/own_model.md" cmake -G Ninja -S "$own" -B "$own/build" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_PREFIX_PATH="$scratch/prefix"
+quietly "building docs/own_model.md" cmake --build "$own/build"
+quietly "making data" "$scratch/prefix/bin/sea" synth "$scratch/data"
+"$own/build/own_model" "$scratch/data" | tee "$scratch/trained"
+awk '{ recall[NR] = $NF } END { exit !(NR == 20 && recall[20] > 0.1 && recall[20] > 2 * recall[1]) }' "$scratch/trained" ||
+  fail "the model of docs/own_model.md does not learn"
+
 mkdir "$scratch/parent"
 cat >"$scratch/parent/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.25)

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Builds and runs every test. Installs what is missing.
 #
-#   bash tests/run.sh [--sanitize address|thread] [--only FILTER]
+#   bash tests/run.sh [--sanitize address|thread] [--only FILTER] [--quick]
 #
 # FILTER is a test's name or a part of it, or Catch2's own syntax ("*adam*", "[sampler]"). Golden cases and real data
 # are looked for in $SEA_SHARED, else in shared/ beside the repository. The last line says how many tests were skipped.
+# --quick: the operator tests and golden cases on the processor alone.
 set -euo pipefail
 # shellcheck source=apps/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
 
 usage() {
-  sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 preset=release
 filter=
+quick=
 while [ $# -gt 0 ]; do
   case $1 in
     --sanitize)
@@ -35,6 +37,10 @@ while [ $# -gt 0 ]; do
       fi
       shift 2
       ;;
+    --quick)
+      quick=1
+      shift
+      ;;
     -h | --help)
       usage
       exit 0
@@ -47,7 +53,15 @@ while [ $# -gt 0 ]; do
 done
 
 install_packages "${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}"
-build_project "$preset" -DSEA_TESTS=ON -DSEA_BENCH=ON
+if [ -n "$quick" ]; then
+  build_project "$preset" -DSEA_TESTS=ON -DSEA_BENCH=ON operator_tests golden_replay
+  programs=(operator_tests)
+  replays=(golden_replay)
+else
+  build_project "$preset" -DSEA_TESTS=ON -DSEA_BENCH=ON
+  programs=(operator_tests operator_tests_emulated operator_tests_cuda simt_tests host_tests)
+  replays=(golden_replay golden_replay_emulated golden_replay_cuda)
+fi
 
 bin=$(build_folder "$preset")/bin
 scratch=$(mktemp -d)
@@ -101,7 +115,7 @@ case $filter in
   *['*[,~']*) ;;
   ?*) pattern="*$filter*" ;;
 esac
-for program in operator_tests operator_tests_emulated operator_tests_cuda simt_tests host_tests; do
+for program in "${programs[@]}"; do
   [ -x "$bin/$program" ] || continue
   if [ -z "$filter" ]; then
     run_program "$program"
@@ -112,7 +126,7 @@ for program in operator_tests operator_tests_emulated operator_tests_cuda simt_t
 done
 
 shared=${SEA_SHARED:-$(dirname "$repository")/shared}
-for program in golden_replay golden_replay_emulated golden_replay_cuda; do
+for program in "${replays[@]}"; do
   [ -x "$bin/$program" ] || continue
   if [ -n "$filter" ] && [[ $program != *"$filter"* ]]; then continue; fi
   matched=1
@@ -131,7 +145,7 @@ done
 run_script() {
   local name=$1 started=$SECONDS status=0
   shift
-  if [ "$preset" != release ] || { [ -n "$filter" ] && [[ $name != *"$filter"* ]]; }; then return 0; fi
+  if [ -n "$quick" ] || [ "$preset" != release ] || { [ -n "$filter" ] && [[ $name != *"$filter"* ]]; }; then return 0; fi
   matched=1
   echo "== $name"
   bash "$repository/tests/$name.sh" "$@" 2>&1 | tee "$scratch/output" || status=$?
