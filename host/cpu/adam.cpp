@@ -14,7 +14,7 @@ void CpuBackend::adam(VectorView parameters, ConstVectorView gradients, VectorVi
   if (!gradients.empty()) cpu::require_size("adam", "gradients", gradients.size(), count);
   cpu::require_size("adam", "first_moment", first_moment.size(), count);
   cpu::require_size("adam", "second_moment", second_moment.size(), count);
-  const cpu::AdamStep step(settings, state->learning_rate, state->step + 1);
+  const detail::AdamStep step = detail::adam_step(settings, state->learning_rate, state->step + 1);
   constexpr std::int64_t block_size = 16384;
   static constexpr float zeros[block_size] = {};
   pool_->parallel_for(cpu::blocks_of(count, block_size), [&](std::int64_t block, int) {

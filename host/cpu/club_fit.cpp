@@ -169,7 +169,7 @@ void CpuBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, 
     const float inverse_rows = 1.0f / static_cast<float>(n);
 #pragma omp simd
     for (std::int64_t i = 0; i < count; ++i) gradient[i] *= inverse_rows;
-    cpu::adam_update(cpu::AdamStep(settings, state->learning_rate, state->step * steps + step + 1),
+    cpu::adam_update(detail::adam_step(settings, state->learning_rate, state->step * steps + step + 1),
                      parameters.data(), gradient, first_moment.data(), second_moment.data(), count);
   }
 }

@@ -265,7 +265,7 @@ void CpuBackend::factored_linear_update(std::span<const LinearReader> readers, C
   const StackedReaders stacked(name, readers, weight.rows, scratch.take<float>(out * weight.rows));
   float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
   stacked.pack(*pool_);
-  const cpu::AdamStep step(settings, state->learning_rate, state->step + 1);
+  const detail::AdamStep step = detail::adam_step(settings, state->learning_rate, state->step + 1);
   for_each_gradient_tile(*pool_, stacked, dm, tiles,
                          [&](std::int64_t row, std::int64_t column, MatrixView tile) {
                            for (std::int64_t i = 0; i < tile.rows; ++i) {
