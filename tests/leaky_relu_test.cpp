@@ -32,3 +32,23 @@ TEST_CASE("leaky_relu and its backward equal their definition, also in place") {
     }
   });
 }
+
+TEST_CASE("leaky_relu's backward equals differences of its definition") {
+  constexpr double slope = 0.2;
+  constexpr std::int64_t rows = 9, columns = 5;
+  for_each_backend([](Backend& backend) {
+    const TestMatrix x(backend, rows, columns, 1, 3), weights(backend, rows, columns, 2, 4);
+    const TestMatrix y = TestMatrix::output(backend, rows, columns, 1);
+    const TestMatrix dx = TestMatrix::output(backend, rows, columns, 3);
+    backend.leaky_relu(x.view(), static_cast<float>(slope), y.view());
+    backend.leaky_relu_backward(y.view(), weights.view(), static_cast<float>(slope), dx.view());
+    const std::vector<double> w = weights.doubles();
+    const auto weighted_sum = [&](const std::vector<double>& values) {
+      double sum = 0.0;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        sum += w[i] * (values[i] > 0.0 ? values[i] : slope * values[i]);
+      return sum;
+    };
+    CHECK(relative_error(dx.values(), central_differences(weighted_sum, x.doubles())) < 1e-5);
+  });
+}
