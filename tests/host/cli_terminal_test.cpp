@@ -128,7 +128,7 @@ TEST_CASE("terminal: every command ends well where nothing can be shown", "[comm
       CHECK(result.code == 0);
     }
     CHECK(fs::exists(folder / "run" / "result.json"));
-    CHECK(fs::exists(folder / "search" / "02" / "result.json"));
+    CHECK(fs::exists(folder / "search" / "2" / "result.json"));
     // No message has landed in a file.
     CHECK(fs::file_size(folder / "run" / "lock") == 0);
     CHECK(fs::file_size(folder / "search" / "lock") == 0);

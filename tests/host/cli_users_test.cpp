@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "support/catch.hpp"
@@ -43,8 +44,12 @@ struct Movies {
     return user == 140 ? "1,2" : user == 141 || user == 142 ? "twin" : std::to_string(user + 1);
   }
   CommandResult recommend(const fs::path& data, const std::vector<std::string>& more) const {
-    std::vector<std::string> words = {"recommend", run, "--data", data, "--top-k", "1"};
+    std::vector<std::string> words = {"recommend", run, "--data", data};
     words.insert(words.end(), more.begin(), more.end());
+    if (std::find(more.begin(), more.end(), "--top-k") == more.end()) {
+      words.push_back("--top-k");
+      words.push_back("1");
+    }
     return run_sea(words);
   }
   /// The first column of what is recommended.

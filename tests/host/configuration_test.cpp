@@ -160,7 +160,6 @@ TEST_CASE("configuration: unknown keys name the nearest known one", "[configurat
                                                          {"lerning_rate", "learning_rate"},
                                                          {"KNN_K", "knn_k"},
                                                          {"temprature", "temperature"},
-                                                         {"n_layers", "n_ui_layers"},
                                                          {"batch_size", "train_batch_size"}};
   for (const auto& [wrong, right] : cases) {
     const std::string message = refusal({wrong + "=1"});
@@ -169,6 +168,8 @@ TEST_CASE("configuration: unknown keys name the nearest known one", "[configurat
     CHECK(contains(message, right));
     CHECK(contains(message, "did you mean"));
   }
+  CHECK(contains(refusal({"n_layers=1"}),
+                 "there is no key 'n_layers' of the model sea; it is a key of lightgcn"));
 }
 
 TEST_CASE("configuration: names that somebody may have meant", "[configuration]") {
