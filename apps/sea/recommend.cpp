@@ -67,7 +67,8 @@ void run_recommend(const RecommendOptions& options) {
   }
   write_recommendations(options.output, dataset, users, std::min(top_k, dataset.items), without_history > 0,
                         [&](const std::function<void(const Recommendation&)>& receive) {
-                          recommend(*device.backend, dataset, run.representations, users, top_k, seen, receive);
+                          recommend(*device.backend, dataset, run.representations, users, top_k, seen,
+                                    receive);
                         });
 }
 

@@ -16,13 +16,15 @@ void check_ids(const std::filesystem::path& run, const RunDescription& descripti
   const std::int64_t users = representations.users.rows, items = representations.items.rows;
   if (dataset.users != users || dataset.items != items) {
     throw Error(fmt::format("{}: has {} users and {} items, and {} was trained on {} and {}; train anew",
-                            dataset.folder.string(), dataset.users, dataset.items, run.string(), users, items));
+                            dataset.folder.string(), dataset.users, dataset.items, run.string(), users,
+                            items));
   }
   if (!dataset.ids_fingerprint.empty() && !description.ids_fingerprint.empty() &&
       dataset.ids_fingerprint != description.ids_fingerprint) {
-    throw Error(fmt::format("{}: its original ids have other numbers than those that {} was trained on; train "
-                            "anew",
-                            dataset.folder.string(), run.string()));
+    throw Error(
+        fmt::format("{}: its original ids have other numbers than those that {} was trained on; train "
+                    "anew",
+                    dataset.folder.string(), run.string()));
   }
 }
 
@@ -43,9 +45,10 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
   Representations representations = read_representations(file, description.identity());
   if (dataset.interactions_fingerprint != description.interactions_fingerprint) {
     check_ids(run, description, representations, dataset);
-    print_notice(fmt::format("{}: its interactions are not all those that {} was trained on; users and items "
-                             "are as many",
-                             folder.string(), run.string()));
+    print_notice(
+        fmt::format("{}: its interactions are not all those that {} was trained on; users and items "
+                    "are as many",
+                    folder.string(), run.string()));
   }
   return {std::move(description), std::move(representations), std::move(dataset)};
 }

@@ -182,8 +182,7 @@ std::string search_table(const Search& search) {
       cells.push_back(std::to_string(training.best_epoch));
       cells.push_back(fmt::format("{:.4f}", training.valid.at(valid_metric)));
       for (const MetricName& column : columns)
-        cells.push_back(training.test.empty() ? "-"
-                                              : fmt::format("{:.4f}", training.test.at(column.key())));
+        cells.push_back(training.test.empty() ? "-" : fmt::format("{:.4f}", training.test.at(column.key())));
       cells.push_back(fmt::format("{:.1f}", row->result->total_seconds));
     }
     lines.push_back(cells);

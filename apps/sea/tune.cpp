@@ -112,9 +112,8 @@ std::set<std::string> check_data(const fs::path& data, Search& search) {
   for (SearchRow& row : search.rows) {
     RunDescription& description = row.description;
     const DatasetFiles files = dataset_files(description.configuration);
-    auto [place, added] =
-        seen.try_emplace({files.vision_feature_file.value_or(""), files.text_feature_file.value_or(""),
-                          files.train_on});
+    auto [place, added] = seen.try_emplace(
+        {files.vision_feature_file.value_or(""), files.text_feature_file.value_or(""), files.train_on});
     Dataset& dataset = place->second;
     if (added) {
       dataset = load_dataset(data, files);

@@ -83,17 +83,15 @@ class InteractionsParser {
     columns_ = names.size();
     for (const std::string_view name : names) {
       if (name.find(":token") != std::string_view::npos)
-        fail("column '{}' is of RecBole's atomic format; datasets/from_recbole.py converts it",
-             printable(name));
+        fail("column '{}' is of RecBole's atomic format; datasets/from_recbole.py{} converts it",
+             printable(name), names_split(header_text(names)) ? " --split-field x_label" : "");
     }
     for (std::size_t c = 0; c < column_names.size(); ++c) {
       const auto found = std::find(names.begin(), names.end(), column_names[c]);
       if (found == names.end()) {
-        if (names.size() == 1 && names[0].find(',') != std::string_view::npos) {
-          const bool split = names[0].find("x_label") != std::string_view::npos;
+        if (names.size() == 1 && names[0].find(',') != std::string_view::npos)
           fail("the header is separated by commas, not by tabs; datasets/from_csv.py{} converts such a file",
-               split ? " --split x_label" : "");
-        }
+               names_split(names[0]) ? " --split x_label" : "");
         fail(
             "there is no column '{}' in the header '{}'; userID, itemID and x_label are needed, separated by "
             "tabs",
@@ -104,6 +102,9 @@ class InteractionsParser {
       places_[c] = static_cast<std::size_t>(found - names.begin());
     }
   }
+
+  /// Whether a header of another format tells of a split, which a converter has to be told to keep.
+  static bool names_split(std::string_view text) { return text.find("x_label") != std::string_view::npos; }
 
   static std::string header_text(const std::vector<std::string_view>& names) {
     std::string text;
@@ -317,7 +318,7 @@ Interactions read_interactions(const fs::path& folder, std::int64_t memory, Trai
 void check_training(const Interactions& interactions) {
   if (interactions.train.nonzeros() == 0)
     throw Error(
-        fmt::format("{}: the training split (x_label 0) has no pair", interactions.file.string()));
+        fmt::format("{}: the training split (x_label 0) has no usable pair", interactions.file.string()));
 }
 
 }  // namespace sea

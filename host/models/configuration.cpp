@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// What config.json of a run holds beside the keys.
-constexpr const char* run_keys[] = {"model", "data", "fingerprint", "interactions_fingerprint",
+constexpr const char* run_keys[] = {"model",           "data",   "fingerprint", "interactions_fingerprint",
                                     "ids_fingerprint", "version"};
 
 bool is_run_key(const std::string& name) {
@@ -166,9 +166,10 @@ Configuration resolve_configuration(const ConfigurationRequest& request, const C
   const bool stops_early = may_stop_early(configuration);
   if (!stops_early && !configuration.is_set("epochs")) {
     const char* key = configuration.text("train_on") == "train" ? "early_stopping" : "train_on";
-    throw UsageError(fmt::format("{} is {}, which trains without early stopping: epochs must be given, as in "
-                                 "--epochs 50",
-                                 key, configuration.text(key)));
+    throw UsageError(
+        fmt::format("{} is {}, which trains without early stopping: epochs must be given, as in "
+                    "--epochs 50",
+                    key, configuration.text(key)));
   }
   if (stops_early && configuration.integer("eval_step") > configuration.integer("epochs")) {
     throw UsageError(fmt::format("eval_step is {}, more than epochs, {}: the model would never be evaluated",

@@ -48,8 +48,8 @@ inline TrainingResult train_run(const std::filesystem::path& data, const std::fi
   const Configuration configuration = resolve_configuration(request);
   CpuBackend backend(threads);
   Dataset dataset = load_dataset(data, dataset_files(configuration));
-  const RunDescription description{configuration, data, dataset.fingerprint,
-                                   dataset.interactions_fingerprint, dataset.ids_fingerprint};
+  const RunDescription description{configuration, data, dataset.fingerprint, dataset.interactions_fingerprint,
+                                   dataset.ids_fingerprint};
   const auto model = configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
   const bool goes_on = std::filesystem::exists(run);
   RunFolder folder = goes_on ? RunFolder(run) : RunFolder(run, description);
