@@ -330,16 +330,18 @@ def main():
         check_text_file(arguments.text, len(items))
     rows = layout.split(pairs, users, items, False, arguments.seed)
 
-    def add_files(folder):
-        if write_text:
-            tell("metadata", write_text(items, os.path.join(folder, "text_feat.npy")))
-        tell("visual features", write_images(arguments.images, items, os.path.join(folder, "image_feat.npy")))
+    missing = {}
 
-    def tell(what, missing):
-        if missing:
-            layout.note(f"{missing:,} of {len(items):,} items have no {what} and got the mean of the others")
+    def add_files(folder):
+        # The encoder may take minutes: it comes last.
+        missing["visual features"] = write_images(arguments.images, items, os.path.join(folder, "image_feat.npy"))
+        if write_text:
+            missing["metadata"] = write_text(items, os.path.join(folder, "text_feat.npy"))
 
     layout.write(arguments.output, rows, users, items, "asin", add_files)
+    for what, count in missing.items():
+        if count:
+            layout.note(f"{count:,} of {len(items):,} items have no {what} and got the mean of the others")
 
 
 if __name__ == "__main__":
