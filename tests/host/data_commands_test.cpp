@@ -337,6 +337,7 @@ TEST_CASE("runs and data that came in since, were renamed or are gone", "[comman
             .code == 0);
   CHECK(sea_command({"info", moved}).code == 0);
   std::filesystem::rename(moved, shop.data);
+  REQUIRE(shop.train({"--resume", "--epochs", "4"}).code == 0);  // the run knows the old place again
 
   shop.write(shop.inter(true, true) + "3\t1\t0\n3\t5\t1\n4\t9\t2\n");
   const auto more = sea_command({"evaluate", shop.run});
