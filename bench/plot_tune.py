@@ -41,8 +41,8 @@ def points_of(search, key, metric, folder):
         if not rows:
             continue
         best = max(rows, key=lambda row: row["valid"][search["valid_metric"]])
-        if metric not in best["test"]:
-            fail(f"{folder}: has no {metric}, but {', '.join(best['test'])}")
+        if metric not in best.get("test", {}):
+            fail(f"{folder}: has no {metric} on test, but {', '.join(best.get('test', {})) or 'no metric at all'}")
         points.append((value, best["valid"][metric], best["test"][metric]))
     return points
 

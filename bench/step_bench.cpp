@@ -201,7 +201,7 @@ void run(const Options& options) {
   const Device device = open_device(options.device, options.threads, configuration.text("matmul_precision"));
   Backend& backend = *device.backend;
   preparation.begin("reading");
-  Dataset dataset = load_dataset(options.data, configuration.model().files(configuration));
+  Dataset dataset = load_dataset(options.data, dataset_files(configuration));
   preparation.begin("building");
   nlohmann::ordered_json result = bench::provenance(), sizes;
   result["implementation"] = "sea " SEA_VERSION;

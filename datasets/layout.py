@@ -1,4 +1,4 @@
-"""What the converters beside this file share: split, numbering, and writing the layout that `sea` reads.
+"""What the converters beside this file share: splits, numbering, and writing the layout that `sea` reads.
 
 Only Python's standard library. Every error is one sentence on stderr and exit code 1.
 """
@@ -10,6 +10,14 @@ import random
 import shutil
 import sys
 import tempfile
+
+DEFAULT_SEED = 999
+SPLIT_FILES = ("train", "valid", "test")
+SPLIT_WORDS = {
+    "0": 0, "train": 0, "training": 0,
+    "1": 1, "valid": 1, "validation": 1, "val": 1, "dev": 1,
+    "2": 2, "test": 2, "testing": 2,
+}
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -43,6 +51,14 @@ def read_number(text):
     return value if math.isfinite(value) else None
 
 
+def read_split(text):
+    """0, 1 or 2 for a word or number that names a split; None for any other."""
+    value = read_number(text)
+    if value is not None and value == int(value):
+        text = str(int(value))
+    return SPLIT_WORDS.get(text.strip().lower())
+
+
 def keep_last(pairs):
     """Each (user, item) once, its latest time kept; says how many went."""
     kept = {}
@@ -53,6 +69,18 @@ def keep_last(pairs):
     if len(kept) < len(pairs):
         note(f"{len(pairs) - len(kept):,} repeated pairs were dropped")
     return [(user, item, time) for (user, item), time in kept.items()]
+
+
+def keep_labels(pairs):
+    """Each (user, item, label) once, and none held out that is trained on; says how many went."""
+    kept = list(dict.fromkeys(pairs))
+    if len(kept) < len(pairs):
+        note(f"{len(pairs) - len(kept):,} repeated pairs were dropped")
+    trained = {(user, item) for user, item, label in kept if label == 0}
+    apart = [pair for pair in kept if pair[2] == 0 or pair[:2] not in trained]
+    if len(apart) < len(kept):
+        note(f"{len(kept) - len(apart):,} validation or test pairs were dropped that stand in training too")
+    return apart
 
 
 def k_core(pairs, minimum):
@@ -69,10 +97,10 @@ def k_core(pairs, minimum):
     return pairs
 
 
-def number(names):
+def number(names, by_value=True):
     """Names to consecutive numbers from 0: by value where all are whole numbers, else in order of appearance."""
     names = list(dict.fromkeys(names))
-    if all(name.isascii() and name.isdigit() and len(name) < 20 for name in names):
+    if by_value and all(name.isascii() and name.isdigit() and len(name) < 20 for name in names):
         names.sort(key=lambda name: (int(name), name))
     return {name: place for place, name in enumerate(names)}
 
@@ -84,13 +112,16 @@ def held_out(count):
     return max(1, count // 10), max(1, (count + 5) // 10)
 
 
-def split(pairs, by_time, seed):
-    """Rows (user number, item number, label), 8:1:1 a user, and the numbers of users and items.
+def numbered(pairs, by_value=True):
+    """The numbers of users and of items."""
+    return number((user for user, _, _ in pairs), by_value), number((item for _, item, _ in pairs), by_value)
+
+
+def split(pairs, users, items, by_time, seed):
+    """Rows (user number, item number, label), 8:1:1 of each user's.
 
     By time a user's latest items are held out, the very latest for test; else the choice is random.
     """
-    users = number(user for user, _, _ in pairs)
-    items = number(item for _, item, _ in pairs)
     of_user = [[] for _ in users]
     for user, item, time in pairs:
         of_user[users[user]].append((time, items[item]))
@@ -104,7 +135,7 @@ def split(pairs, by_time, seed):
         for place, (_, item) in enumerate(history):
             left = len(history) - place
             rows.append((user, item, 2 if left <= test else 1 if left <= test + valid else 0))
-    return rows, users, items
+    return rows
 
 
 def check_output(output):
@@ -117,8 +148,11 @@ def check_output(output):
     return name
 
 
-def write(output, rows, users, items):
-    """Makes the folder `output` with interactions and id mappings, whole or not at all."""
+def write(output, rows, users, items, item_header="item_id", add_files=None):
+    """Makes the folder `output` with interactions, id mappings, and what `add_files(folder)` writes there.
+
+    Whole or not at all: it is built under another name, and removed where anything fails.
+    """
     name = check_output(output)
     parent = os.path.dirname(os.path.abspath(output))
     building = None
@@ -130,22 +164,30 @@ def write(output, rows, users, items):
             out.writelines(f"{user}\t{item}\t{label}\n" for user, item, label in rows)
         for file, header, numbers in (
             ("u_id_mapping.csv", "user_id\tuserID", users),
-            ("i_id_mapping.csv", "item_id\titemID", items),
+            ("i_id_mapping.csv", f"{item_header}\titemID", items),
         ):
             with open(os.path.join(building, file), "w", encoding="utf-8", newline="\n") as out:
                 out.write(header + "\n")
                 out.writelines(f"{quoted(original)}\t{place}\n" for original, place in numbers.items())
+        if add_files:
+            add_files(building)
         os.chmod(building, 0o755)
         os.rename(building, output)
+        building = None
     except OSError as error:
+        fail(f"{output}: cannot be written: {error.strerror or error}")
+    finally:
         if building:
             shutil.rmtree(building, ignore_errors=True)
-        fail(f"{output}: cannot be written: {error.strerror or error}")
     counts = [sum(1 for row in rows if row[2] == label) for label in range(3)]
     print(f"{output}: {len(users):,} users, {len(items):,} items, {counts[0]:,} training, "
           f"{counts[1]:,} validation and {counts[2]:,} test pairs")
-    if not counts[1]:
-        note("no user has 3 items, so there is nothing to validate or test on")
+    lacking = [word for word, count in (("validation", counts[1]), ("test", counts[2])) if not count]
+    if lacking:
+        note(f"there are no {' and no '.join(lacking)} pairs"
+             + ("; sea train then needs --epochs" if not counts[1] else ""))
+    if not counts[0]:
+        note("there are no training pairs, so sea cannot train on it")
 
 
 def quoted(text):
@@ -155,23 +197,65 @@ def quoted(text):
     return text
 
 
-def convert(output, pairs, minimum, by_time, seed):
-    """The common end of the converters: `pairs` are (user, item, time or None), the ids as text."""
+def prepare(pairs, minimum, labelled=False):
+    """`pairs` without repetitions, cut to their core; fails where none are left."""
     if not pairs:
         fail("there are no interactions")
-    pairs = k_core(keep_last(pairs), minimum)
+    pairs = k_core(keep_labels(pairs) if labelled else keep_last(pairs), minimum)
     if not pairs:
         fail(f"no interactions are left when every user and item must have {minimum}; try a smaller --core")
-    rows, users, items = split(pairs, by_time, seed)
-    write(output, rows, users, items)
+    return pairs
+
+
+def convert(arguments, pairs, by_time):
+    """The common end of the converters: `pairs` are (user, item, time or None), the ids as text."""
+    pairs = prepare(pairs, arguments.core)
+    users, items = numbered(pairs)
+    seed = DEFAULT_SEED if arguments.seed is None else arguments.seed
+    write(arguments.output, split(pairs, users, items, by_time, seed), users, items)
+
+
+def convert_split(arguments, pairs):
+    """The same where the split is there: `pairs` are (user, item, label)."""
+    if getattr(arguments, "seed", None) is not None:
+        fail(f"--seed {arguments.seed}: there is a split already, so none is drawn")
+    pairs = prepare(pairs, arguments.core, labelled=True)
+    users, items = numbered(pairs)
+    rows = sorted((users[user], items[item], label) for user, item, label in pairs)
+    write(arguments.output, rows, users, items)
+
+
+def add_core(parser):
+    parser.add_argument("--core", type=int, default=1, metavar="K",
+                        help="drop users and items with fewer than K interactions, again and again (default: 1, "
+                             "drops none; the Amazon sets of the paper are 5-cores)")
 
 
 def add_common_arguments(parser):
     parser.add_argument("output", metavar="OUTPUT", help="folder to make; it must not exist")
-    parser.add_argument("--core", type=int, default=1, metavar="K",
-                        help="drop users and items with fewer than K interactions, again and again (default: 1, "
-                             "drops none; the Amazon sets of the paper are 5-cores)")
-    parser.add_argument("--seed", type=int, default=999, help="of the random split (default: 999)")
+    add_core(parser)
+    parser.add_argument("--seed", type=int, help=f"of the random split (default: {DEFAULT_SEED})")
+
+
+def add_split_files(parser):
+    """Up to three files in place of one: a split that is there already."""
+    for name, what in zip(SPLIT_FILES, ("training", "validation", "test")):
+        parser.add_argument(f"--{name}", metavar="FILE", dest=f"{name}_file",
+                            help=f"in place of INPUT: a file of {what} pairs")
+
+
+
+def split_files(arguments):
+    """[(file, label)] of --train, --valid and --test; empty where there is an INPUT."""
+    files = [(getattr(arguments, f"{name}_file"), label) for label, name in enumerate(SPLIT_FILES)]
+    files = [(file, label) for file, label in files if file is not None]
+    if not files and arguments.input is None:
+        fail("INPUT is missing, or --train FILE in its place; see --help")
+    if files and arguments.input is not None:
+        fail(f"{arguments.input}: there is an input beside --train, --valid and --test; give one or the other")
+    if files and files[0][1] != 0:
+        fail("--train FILE is missing; --valid and --test go with it")
+    return files
 
 
 def check_common_arguments(arguments):

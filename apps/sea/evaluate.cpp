@@ -26,7 +26,7 @@ struct EvaluateOptions {
   std::string split = "test", checkpoint = "best", device = "auto", threads = "0";
   std::optional<std::string> top_k;
   std::optional<fs::path> data, output;
-  bool warm_items = false;
+  bool warm_items = false, mask_validation = false;
 };
 
 std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Configuration& configuration) {
@@ -38,7 +38,14 @@ std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Confi
 
 /// The held-out pairs that are asked for.
 HostCsr held_out_of(const EvaluateOptions& options, const Dataset& dataset) {
-  const HostCsr& split = options.split == "test" ? dataset.test : dataset.valid;
+  const bool test = options.split == "test";
+  const HostCsr& split = test ? dataset.test : dataset.valid;
+  if (split.nonzeros() == 0) {
+    const bool other = (test ? dataset.valid : dataset.test).nonzeros() > 0;
+    throw Error(fmt::format("{}: there are no {} pairs to evaluate {} on{}", dataset.folder.string(),
+                            test ? "test" : "validation", options.run.string(),
+                            other ? fmt::format("; --split {} has some", test ? "valid" : "test") : ""));
+  }
   if (!options.warm_items) return split;
   HostCsr known = with_warm_items(split, dataset.train);
   if (known.nonzeros() == 0) {
@@ -48,21 +55,27 @@ HostCsr held_out_of(const EvaluateOptions& options, const Dataset& dataset) {
   return known;
 }
 
+/// What the ranking leaves out.
+HostCsr masked_of(const EvaluateOptions& options, const Dataset& dataset) {
+  return options.mask_validation ? pairs_of_either(dataset.train, dataset.valid) : dataset.train;
+}
+
 void run_evaluate(const EvaluateOptions& options) {
   if (options.output && to_lower(options.output->extension().string()) != ".json")
     throw UsageError(fmt::format("--output {}: must end in .json", options.output->string()));
+  if (options.mask_validation && options.split != "test")
+    throw UsageError("--mask-validation: goes with --split test alone");
   const Device device = open_device_of(options.device, options.threads);
   Backend& backend = *device.backend;
-  const RunData run = load_run(options.run, options.data);
-  const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);
   const fs::path file = options.checkpoint == "best" ? best_file(options.run) : checkpoint_file(options.run);
+  const RunData run = load_run(options.run, options.data, file);
+  const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);
   const Dataset& dataset = run.dataset;
-  const Representations representations =
-      read_representations(file, run.description.identity(), dataset.users, dataset.items);
-  const HostMatrix &users = representations.users, &items = representations.items;
+  const HostMatrix &users = run.representations.users, &items = run.representations.items;
 
-  const DeviceCsr history(backend, dataset.users, dataset.items, dataset.train.row_offsets,
-                          dataset.train.column_indices, {});
+  const HostCsr masked = masked_of(options, dataset);
+  const DeviceCsr history(backend, dataset.users, dataset.items, masked.row_offsets, masked.column_indices,
+                          {});
   const Buffer<float> device_users = to_device(backend, users.values);
   const Buffer<float> device_items = to_device(backend, items.values);
   const HostCsr held_out = held_out_of(options, dataset);
@@ -78,6 +91,7 @@ void run_evaluate(const EvaluateOptions& options) {
     json["checkpoint"] = options.checkpoint;
     json["split"] = options.split;
     json["warm_items"] = options.warm_items;
+    json["mask_validation"] = options.mask_validation;
     json["users"] = metrics.users;
     json["metrics"] = to_json(metrics);
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
@@ -98,6 +112,8 @@ void add_evaluate(CLI::App& app) {
       ->transform(CLI::IsMember({"best", "last"}, CLI::ignore_case));
   command->add_flag("--warm-items", options->warm_items,
                     "leave out held-out pairs whose item has no training pair");
+  command->add_flag("--mask-validation", options->mask_validation,
+                    "leave a user's validation items out of the ranking for test, as RecBole does");
   command->add_option("--data", options->data, "folder of the data set, where it has moved");
   command->add_option("--output", options->output, "file that ends in .json, to write as well");
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");

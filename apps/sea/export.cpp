@@ -4,9 +4,9 @@
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
 #include "models/registry.hpp"
-#include "run_data.hpp"
 #include "sea/error.hpp"
 #include "training/checkpoint.hpp"
+#include "training/run_folder.hpp"
 
 namespace sea {
 
@@ -16,16 +16,15 @@ namespace fs = std::filesystem;
 
 struct ExportOptions {
   fs::path run, output;
-  std::optional<fs::path> data;
 };
 
 void run_export(const ExportOptions& options) {
   const std::string ending = to_lower(options.output.extension().string());
   if (ending != ".npz" && ending != ".safetensors")
     throw UsageError(fmt::format("--output {}: must end in .npz or .safetensors", options.output.string()));
-  const RunData run = load_run(options.run, options.data);
-  const Representations representations = read_representations(
-      best_file(options.run), run.description.identity(), run.dataset.users, run.dataset.items);
+  const RunDescription description = read_run(options.run);
+  const Representations representations =
+      read_representations(best_file(options.run), description.identity());
   const HostMatrix &users = representations.users, &items = representations.items;
   if (ending == ".npz") {
     write_npz(options.output, {{"user_embeddings", "<f4", {users.rows, users.columns}, users.values.data()},
@@ -34,7 +33,7 @@ void run_export(const ExportOptions& options) {
     write_safetensors(options.output,
                       {{"user_embeddings", "F32", {users.rows, users.columns}, users.values.data()},
                        {"item_embeddings", "F32", {items.rows, items.columns}, items.values.data()}},
-                      {{"model", run.description.configuration.model().name}});
+                      {{"model", description.configuration.model().name}});
   }
 }
 
@@ -46,7 +45,6 @@ void add_export(CLI::App& app) {
       "export", "user and item vectors of a trained run; their inner product is the score");
   command->add_option("RUN", options->run, "folder of the run")->required();
   command->add_option("--output", options->output, "file that ends in .npz or .safetensors")->required();
-  command->add_option("--data", options->data, "folder of the data set, where it has moved");
   command->callback([options] { run_export(*options); });
 }
 

@@ -140,7 +140,10 @@ void run_info(const fs::path& folder) {
   print_split("valid", data.valid);
   print_split("test", data.test);
   print_files(data);
-  check_splits(data);
+  check_training(data);
+  if (data.valid.nonzeros() == 0)
+    print_notice("there are no validation pairs: sea train has no early stopping and needs --epochs");
+  if (data.test.nonzeros() == 0) print_notice("there are no test pairs: sea evaluate has nothing to rank");
 }
 
 }  // namespace

@@ -36,21 +36,20 @@ void run_recommend(const RecommendOptions& options) {
                          : options.exclude == "train" ? SeenItems::training
                                                       : SeenItems::all_splits;
   const Device device = open_device_of(options.device, options.threads);
-  const RunData run = load_run(options.run, options.data);
+  const RunData run = load_run(options.run, options.data, best_file(options.run));
   const Dataset& dataset = run.dataset;
 
   const std::vector<std::int32_t> users = find_users(options.users, dataset);
   const auto without_history =
       std::count_if(users.begin(), users.end(), [&](std::int32_t u) { return dataset.train.row(u).empty(); });
-  const Representations representations =
-      read_representations(best_file(options.run), run.description.identity(), dataset.users, dataset.items);
   if (without_history > 0) {
     print_notice(fmt::format("{} of {} users have no training history; they are shown the most popular items",
                              without_history, users.size()));
   }
   write_recommendations(options.output, dataset, users, std::min(top_k, dataset.items), without_history > 0,
                         [&](const std::function<void(const Recommendation&)>& receive) {
-                          recommend(*device.backend, dataset, representations, users, top_k, seen, receive);
+                          recommend(*device.backend, dataset, run.representations, users, top_k, seen,
+                                    receive);
                         });
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "commands.hpp"
 #include "models/registry.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
@@ -54,6 +55,24 @@ std::optional<fs::path> best_of(const std::vector<fs::path>& runs) {
   return best;
 }
 
+/// Throws Error where the numbers of `dataset` cannot mean the users and items that the run knows.
+void check_ids(const std::filesystem::path& run, const RunDescription& description,
+               const Representations& representations, const Dataset& dataset) {
+  const std::int64_t users = representations.users.rows, items = representations.items.rows;
+  if (dataset.users != users || dataset.items != items) {
+    throw Error(fmt::format("{}: has {} users and {} items, and {} was trained on {} and {}; train anew",
+                            dataset.folder.string(), dataset.users, dataset.items, run.string(), users,
+                            items));
+  }
+  if (!dataset.ids_fingerprint.empty() && !description.ids_fingerprint.empty() &&
+      dataset.ids_fingerprint != description.ids_fingerprint) {
+    throw Error(
+        fmt::format("{}: its original ids have other numbers than those that {} was trained on; train "
+                    "anew",
+                    dataset.folder.string(), run.string()));
+  }
+}
+
 }  // namespace
 
 void refuse_folder_of_runs(const fs::path& folder) {
@@ -91,7 +110,7 @@ std::vector<std::string> models_without_features() {
 }
 
 Dataset load_training_data(const fs::path& folder, const Configuration& configuration) {
-  const DatasetFiles files = configuration.model().files(configuration);
+  const DatasetFiles files = dataset_files(configuration);
   try {
     return load_dataset(folder, files);
   } catch (const Error& error) {
@@ -107,7 +126,8 @@ Dataset load_training_data(const fs::path& folder, const Configuration& configur
   }
 }
 
-RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data) {
+RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data,
+                 const std::filesystem::path& file) {
   refuse_folder_of_runs(run);
   RunDescription description = read_run(run);
   const std::filesystem::path folder = data.value_or(description.data);
@@ -116,12 +136,18 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
     throw Error(fmt::format("{}: the data of the run is not there any more; name its folder by --data",
                             folder.string()));
   }
-  Dataset dataset = load_dataset(folder, DatasetFiles{std::nullopt, std::nullopt});
+  DatasetFiles files = dataset_files(description.configuration);
+  files.vision_feature_file = files.text_feature_file = std::nullopt;
+  Dataset dataset = load_dataset(folder, files);
+  Representations representations = read_representations(file, description.identity());
   if (dataset.interactions_fingerprint != description.interactions_fingerprint) {
-    throw Error(fmt::format("{}: its interactions are not those that {} was trained on", folder.string(),
-                            run.string()));
+    check_ids(run, description, representations, dataset);
+    print_notice(
+        fmt::format("{}: its interactions are not all those that {} was trained on; users and items "
+                    "are as many",
+                    folder.string(), run.string()));
   }
-  return {std::move(description), std::move(dataset)};
+  return {std::move(description), std::move(representations), std::move(dataset)};
 }
 
 Device open_device_of(const std::string& device, const std::string& threads) {

@@ -6,20 +6,24 @@
 #include <vector>
 
 #include "data/dataset.hpp"
+#include "training/checkpoint.hpp"
 #include "training/device.hpp"
 #include "training/run_folder.hpp"
 
 namespace sea {
 
-/// A trained run and the interactions it was trained on; features are not read.
+/// A trained run, what it learned, and its interactions; features are not read.
 struct RunData {
   RunDescription description;
+  Representations representations;
   Dataset dataset;
 };
 
-/// `data` takes the place of the folder that config.json names. Throws Error where the interactions are not
-/// those of the run.
-RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data);
+/// `data` takes the place of the folder that config.json names; `file` has the representations. Interactions
+/// may have come in since, with a notice; throws Error where there are other users or items than those of the
+/// run.
+RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data,
+                 const std::filesystem::path& file);
 
 /// The data that `configuration` trains on, with its model's features. Throws Error; where features are
 /// missing it names the models that need none.

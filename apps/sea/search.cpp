@@ -36,8 +36,9 @@ Json row_json(const Search& search, const SearchRow& row) {
   json["state"] = state_of(row);
   if (row.result) {
     const Json result = to_json(*row.result);
-    for (const char* key : {"best_epoch", "epochs_run", "stopped_by", "valid", "test", "total_seconds"})
-      json[key] = result[key];
+    for (const char* key : {"best_epoch", "epochs_run", "stopped_by", "valid", "test", "total_seconds"}) {
+      if (result.contains(key)) json[key] = result[key];
+    }
   } else if (!row.error.empty()) {
     json["error"] = row.error;
   }
@@ -118,9 +119,9 @@ void write_search(const fs::path& folder, const Search& search) {
     json["best"] = {{"run", best.run},
                     {"values", values_json(search, best)},
                     {"best_epoch", best.result->training.best_epoch},
-                    {"valid", to_json(best.result->training.valid)},
-                    {"test", to_json(best.result->training.test)},
-                    {"command", command_of(best, best.description.data.string())}};
+                    {"valid", to_json(best.result->training.valid)}};
+    if (!best.result->training.test.empty()) json["best"]["test"] = to_json(best.result->training.test);
+    json["best"]["command"] = command_of(best, best.description.data.string());
   }
   for (const SearchRow& row : search.rows) json["rows"].push_back(row_json(search, row));
   write_json(search_file(folder), json);
@@ -171,7 +172,7 @@ std::string search_table(const Search& search) {
       cells.push_back(std::to_string(training.best_epoch));
       cells.push_back(fmt::format("{:.4f}", training.valid.at(valid_metric)));
       for (const MetricName& column : columns)
-        cells.push_back(fmt::format("{:.4f}", training.test.at(column.key())));
+        cells.push_back(training.test.empty() ? "-" : fmt::format("{:.4f}", training.test.at(column.key())));
       cells.push_back(fmt::format("{:.1f}", row->result->total_seconds));
     }
     lines.push_back(cells);

@@ -12,8 +12,9 @@ namespace {
 
 using Cell = std::function<std::string(const std::string& key)>;
 
-/// Lines "NAME  Recall  0.0617 ..." under the cut-offs that stand in the names of `keys`.
+/// Lines "NAME  Recall  0.0617 ..." under the cut-offs that stand in the names of `names`.
 std::string table(const std::vector<std::pair<std::string, Cell>>& results, const Metrics& names, int width) {
+  if (results.empty()) return {};
   std::vector<std::int64_t> cutoffs;
   for (const auto& [key, value] : names.values) {
     const auto metric = parse_metric(key);
@@ -38,17 +39,23 @@ std::string table(const std::vector<std::pair<std::string, Cell>>& results, cons
 
 std::string metrics_table(const std::vector<std::pair<std::string, Metrics>>& results) {
   std::vector<std::pair<std::string, Cell>> rows;
+  Metrics names;
   for (const auto& [name, metrics] : results) {
+    if (metrics.empty()) continue;
+    names = metrics;
     rows.emplace_back(name, [&metrics = metrics](const std::string& key) {
       return fmt::format("{:.4f}", metrics.at(key));
     });
   }
-  return table(rows, results.front().second, 9);
+  return table(rows, names, 9);
 }
 
 std::string mean_table(const std::vector<std::pair<std::string, std::vector<Metrics>>>& results) {
   std::vector<std::pair<std::string, Cell>> rows;
+  Metrics names;
   for (const auto& [name, runs] : results) {
+    if (runs.empty()) continue;
+    names = runs.front();
     rows.emplace_back(name, [&runs = runs](const std::string& key) {
       const double count = static_cast<double>(runs.size());
       double mean = 0.0, squares = 0.0;
@@ -57,7 +64,7 @@ std::string mean_table(const std::vector<std::pair<std::string, std::vector<Metr
       return fmt::format("{:.4f}+-{:.4f}", mean, runs.size() > 1 ? std::sqrt(squares / (count - 1.0)) : 0.0);
     });
   }
-  return table(rows, results.front().second.front(), 17);
+  return table(rows, names, 17);
 }
 
 }  // namespace sea

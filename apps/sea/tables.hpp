@@ -9,7 +9,7 @@
 namespace sea {
 
 /// A table for people: a line a metric, a column a cut-off; several results one below the other under their
-/// names.
+/// names. A result without metrics is left out.
 std::string metrics_table(const std::vector<std::pair<std::string, Metrics>>& results);
 
 /// Mean and sample standard deviation of each metric over several runs.

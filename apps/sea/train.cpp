@@ -128,6 +128,12 @@ TrainingResult SeedTraining::operator()() {
 std::vector<std::string> SeedTraining::notices(const Dataset& dataset, const Model& model,
                                                const Configuration& configuration) {
   std::vector<std::string> texts = dataset.notices;
+  if (dataset.valid.nonzeros() == 0)
+    texts.push_back(
+        fmt::format("there are no validation pairs: early stopping is off, and the last epoch is kept{}",
+                    dataset.test.nonzeros() == 0 ? "; there are no test pairs either" : ""));
+  else if (dataset.test.nonzeros() == 0)
+    texts.emplace_back("there are no test pairs: metrics are those of validation");
   if (model.sampling.dropped_pairs() > 0) {
     texts.push_back(fmt::format("{} training pairs have no negative: their users have every training item",
                                 model.sampling.dropped_pairs()));
@@ -151,7 +157,8 @@ TrainingResult SeedTraining::train(const Configuration& configuration) {
                             run_.string()));
   }
   const RunDescription description{configuration, fs::canonical(options_.data), dataset.fingerprint,
-                                   dataset.interactions_fingerprint};
+                                   dataset.interactions_fingerprint, dataset.ids_fingerprint};
+  stops_early(dataset, configuration);  // where epochs are missing, that is said before the model is built
   const std::unique_ptr<Model> model = kind.build(*device.backend, dataset, configuration,
                                                   [&](const std::string& what) { display.show_stage(what); });
 
@@ -212,8 +219,8 @@ void run_train(const TrainOptions& options) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (requests.size() > 1 && !options.quiet) write_stderr(fmt::format("seed {}\n", *requests[i].seed));
     const TrainingResult finished = SeedTraining(options, requests[i], runs[i], signals)();
-    valid.push_back(finished.valid);
-    test.push_back(finished.test);
+    if (!finished.valid.empty()) valid.push_back(finished.valid);
+    if (!finished.test.empty()) test.push_back(finished.test);
     try {
       print_result("{}\n{}", runs[i].string(),
                    metrics_table({{"valid", finished.valid}, {"test", finished.test}}));

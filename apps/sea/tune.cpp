@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "commands.hpp"
@@ -108,15 +109,19 @@ Search resumed_search(const TuneOptions& options, const fs::path& folder) {
 /// Throws Error where they are not those that the search was begun with. Returns what deserves a sentence.
 std::set<std::string> check_data(const fs::path& data, Search& search) {
   std::set<std::string> notices;
-  std::map<std::pair<std::string, std::string>, Dataset> seen;
+  std::map<std::tuple<std::string, std::string, TrainOn>, Dataset> seen;
   for (SearchRow& row : search.rows) {
     RunDescription& description = row.description;
-    const DatasetFiles files = description.configuration.model().files(description.configuration);
-    auto [place, added] =
-        seen.try_emplace({files.vision_feature_file.value_or(""), files.text_feature_file.value_or("")});
+    const DatasetFiles files = dataset_files(description.configuration);
+    auto [place, added] = seen.try_emplace(
+        {files.vision_feature_file.value_or(""), files.text_feature_file.value_or(""), files.train_on});
     Dataset& dataset = place->second;
     if (added) {
       dataset = load_training_data(data, description.configuration);
+      if (dataset.valid.nonzeros() == 0)
+        throw Error(fmt::format("{}: has no validation pairs, by which a search compares its runs{}",
+                                data.string(),
+                                files.train_on == TrainOn::train ? "" : ": train_on must be train"));
       dataset.features.clear();  // they have been read and checked; each run reads its own
       notices.insert(dataset.notices.begin(), dataset.notices.end());
     }
@@ -125,6 +130,7 @@ std::set<std::string> check_data(const fs::path& data, Search& search) {
     description.data = fs::canonical(data);
     description.fingerprint = dataset.fingerprint;
     description.interactions_fingerprint = dataset.interactions_fingerprint;
+    description.ids_fingerprint = dataset.ids_fingerprint;
   }
   return notices;
 }

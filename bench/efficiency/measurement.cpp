@@ -50,7 +50,7 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   const Device device = open_device(configuration.text("device"), configuration.integer("threads"),
                                     configuration.text("matmul_precision"));
   Backend& backend = *device.backend;
-  Dataset dataset = load_dataset(request.data, configuration.model().files(configuration));
+  Dataset dataset = load_dataset(request.data, dataset_files(configuration));
   const std::unique_ptr<Model> model =
       configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
   Evaluator evaluator(backend, model->sampling.view().history, {&dataset.valid, &dataset.test},

@@ -14,9 +14,24 @@
 
 namespace sea {
 
+namespace {
+
+/// Each name behind its length, so that no two lists are the same bytes.
+std::string fingerprint_of_ids(const Dataset& data) {
+  if (data.user_names.empty() && data.item_names.empty()) return {};
+  std::string text;
+  for (const std::vector<std::string>* names : {&data.user_names, &data.item_names}) {
+    text += fmt::format("{} ", names->size());
+    for (const std::string& name : *names) text += fmt::format("{} {}", name.size(), name);
+  }
+  return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size()));
+}
+
+}  // namespace
+
 Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& files) {
-  Interactions interactions = read_interactions(folder, available_memory());
-  check_splits(interactions);
+  Interactions interactions = read_interactions(folder, available_memory(), files.train_on);
+  check_training(interactions);
   Dataset data;
   data.name = std::move(interactions.name);
   data.folder = std::move(interactions.folder);
@@ -47,6 +62,7 @@ Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& fi
   data.fingerprint = fmt::format("{:016x}", XXH3_64bits(parts.data(), parts.size()));
   data.user_names = read_id_mapping(data.folder / "u_id_mapping.csv", "userID", data.users, data.notices);
   data.item_names = read_id_mapping(data.folder / "i_id_mapping.csv", "itemID", data.items, data.notices);
+  data.ids_fingerprint = fingerprint_of_ids(data);
   return data;
 }
 

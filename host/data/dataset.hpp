@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/host_matrix.hpp"
+#include "data/interactions.hpp"
 
 namespace sea {
 
@@ -24,7 +25,8 @@ struct Dataset {
   std::filesystem::path folder;
   std::int64_t users = 0;
   std::int64_t items = 0;
-  /// One row a user, item ids ascending and distinct. No pair of `train` stands in `valid` or `test`.
+  /// One row a user, item ids ascending and distinct. No pair of `train` stands in `valid` or `test`, which
+  /// may be empty.
   HostCsr train, valid, test;
   std::vector<ItemFeatures> features;  ///< visual first, then textual; only those asked for
   /// Original ids by number, from `u_id_mapping.csv` and `i_id_mapping.csv`; empty where there are none.
@@ -35,6 +37,8 @@ struct Dataset {
   std::string fingerprint;
   /// The same over the interactions alone: what evaluation and recommendation depend on.
   std::string interactions_fingerprint;
+  /// The same over the original ids; empty where there are none.
+  std::string ids_fingerprint;
 };
 
 struct DatasetFiles {
@@ -42,9 +46,10 @@ struct DatasetFiles {
   /// lists the folder's .npy files.
   std::optional<std::string> vision_feature_file = "image_feat.npy";
   std::optional<std::string> text_feature_file = "text_feat.npy";
+  TrainOn train_on = TrainOn::train;
 };
 
-/// Reads `folder` (its interactions are `<basename>.inter`) and checks everything about it.
+/// Reads `folder` (see read_interactions) and checks everything about it.
 /// Throws Error with a sentence that names file, line and value.
 Dataset load_dataset(const std::filesystem::path& folder, const DatasetFiles& files);
 

@@ -24,7 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t largest_id = std::numeric_limits<std::int32_t>::max() - 1;
 constexpr std::array<std::string_view, 3> column_names = {"userID", "itemID", "x_label"};
-constexpr std::array<const char*, 3> split_names = {"training", "validation", "test"};
 
 struct Pair {
   std::int32_t user, item;
@@ -84,14 +83,15 @@ class InteractionsParser {
     columns_ = names.size();
     for (const std::string_view name : names) {
       if (name.find(":token") != std::string_view::npos)
-        fail("column '{}' is of RecBole's atomic format; datasets/from_recbole.py converts it",
-             printable(name));
+        fail("column '{}' is of RecBole's atomic format; datasets/from_recbole.py{} converts it",
+             printable(name), names_split(header_text(names)) ? " --split-field x_label" : "");
     }
     for (std::size_t c = 0; c < column_names.size(); ++c) {
       const auto found = std::find(names.begin(), names.end(), column_names[c]);
       if (found == names.end()) {
         if (names.size() == 1 && names[0].find(',') != std::string_view::npos)
-          fail("the header is separated by commas, not by tabs; datasets/from_csv.py converts such a file");
+          fail("the header is separated by commas, not by tabs; datasets/from_csv.py{} converts such a file",
+               names_split(names[0]) ? " --split x_label" : "");
         fail(
             "there is no column '{}' in the header '{}'; userID, itemID and x_label are needed, separated by "
             "tabs",
@@ -102,6 +102,9 @@ class InteractionsParser {
       places_[c] = static_cast<std::size_t>(found - names.begin());
     }
   }
+
+  /// Whether a header of another format tells of a split, which a converter has to be told to keep.
+  static bool names_split(std::string_view text) { return text.find("x_label") != std::string_view::npos; }
 
   static std::string header_text(const std::vector<std::string_view>& names) {
     std::string text;
@@ -246,24 +249,45 @@ fs::path data_folder(const fs::path& given) {
   return folder.has_filename() ? folder : folder.parent_path();
 }
 
+/// `folder/NAME.inter`; where a folder was renamed, its only .inter file.
+fs::path interactions_file(const fs::path& folder) {
+  const fs::path file = folder / (folder.filename().string() + ".inter");
+  std::error_code error;
+  if (fs::exists(file, error)) return file;
+  std::vector<fs::path> others;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".inter") others.push_back(entry.path());
+  }
+  if (others.size() == 1) return others.front();
+  const bool recbole = std::any_of(others.begin(), others.end(), [](const fs::path& other) {
+    return other.stem().extension() == ".train";
+  });
+  throw Error(fmt::format(
+      "{}: no such file; the interactions of a folder are NAME/NAME.inter, or its only .inter file (.inter "
+      "files here: {}){}",
+      file.string(), list_files(folder, ".inter"),
+      recbole ? "; datasets/from_recbole.py converts three files of one split" : ""));
+}
+
 }  // namespace
 
-Interactions read_interactions(const fs::path& folder, std::int64_t memory) {
+Interactions read_interactions(const fs::path& folder, std::int64_t memory, TrainOn train_on) {
   Interactions result;
   result.folder = data_folder(folder);
   result.name = result.folder.filename().string();
-  result.file = result.folder / (result.name + ".inter");
-  std::error_code error;
-  if (!fs::exists(result.file, error))
-    throw Error(fmt::format(
-        "{}: no such file; the interactions of a folder are NAME/NAME.inter (.inter files here: {})",
-        result.file.string(), list_files(result.folder, ".inter")));
+  result.file = interactions_file(result.folder);
   const std::vector<char> bytes = read_bytes(result.file);
-  const ParsedPairs parsed = InteractionsParser(result.file, {bytes.data(), bytes.size()}).parse();
+  ParsedPairs parsed = InteractionsParser(result.file, {bytes.data(), bytes.size()}).parse();
   check_memory(result.file, parsed, memory);
 
   result.users = std::int64_t{parsed.largest_user} + 1;
   result.items = std::int64_t{parsed.largest_item} + 1;
+  for (const std::size_t label : {1, 2}) {
+    if (train_on == TrainOn::train || (train_on == TrainOn::train_and_valid && label == 2)) continue;
+    std::vector<Pair>& split = parsed.splits[label];
+    parsed.splits[0].insert(parsed.splits[0].end(), split.begin(), split.end());
+    split.clear();
+  }
   std::int64_t repeated = 0;
   result.train = rows_of(parsed.splits[0], result.users, result.items, repeated);
   result.valid = rows_of(parsed.splits[1], result.users, result.items, repeated);
@@ -291,13 +315,10 @@ Interactions read_interactions(const fs::path& folder, std::int64_t memory) {
   return result;
 }
 
-void check_splits(const Interactions& interactions) {
-  const std::array<const HostCsr*, 3> splits = {&interactions.train, &interactions.valid, &interactions.test};
-  for (std::size_t label = 0; label < splits.size(); ++label) {
-    if (splits[label]->nonzeros() == 0)
-      throw Error(fmt::format("{}: the {} split (x_label {}) has no usable pair", interactions.file.string(),
-                              split_names[label], label));
-  }
+void check_training(const Interactions& interactions) {
+  if (interactions.train.nonzeros() == 0)
+    throw Error(
+        fmt::format("{}: the training split (x_label 0) has no usable pair", interactions.file.string()));
 }
 
 }  // namespace sea

@@ -9,23 +9,27 @@
 
 namespace sea {
 
+/// Which splits are trained on; what is trained on is held out no more.
+enum class TrainOn { train, train_and_valid, all };
+
 /// The interactions of a data folder, read and cleaned, before any feature is looked at.
 struct Interactions {
   std::string name;              ///< of the data set: its folder's
   std::filesystem::path folder;  ///< absolute
-  std::filesystem::path file;    ///< `folder/name.inter`
+  std::filesystem::path file;    ///< `folder/name.inter`, or the folder's only .inter file
   std::int64_t users = 0;        ///< 1 + the largest id
   std::int64_t items = 0;
   HostCsr train, valid, test;  ///< one row a user, ids ascending and distinct
   std::vector<std::string> notices;
 };
 
-/// Reads `<folder>/<basename>.inter`. A split may turn out empty here (see check_splits). Throws Error with
-/// file, line and value for everything that is not in the format, and where ids are so large that their index
-/// would not fit in `memory` bytes.
-Interactions read_interactions(const std::filesystem::path& folder, std::int64_t memory);
+/// Reads `<folder>/<basename>.inter`, or the only .inter file of a folder that was renamed. A split may turn
+/// out empty. Throws Error with file, line and value for everything that is not in the format, and where ids
+/// are so large that their index would not fit in `memory` bytes.
+Interactions read_interactions(const std::filesystem::path& folder, std::int64_t memory,
+                               TrainOn train_on = TrainOn::train);
 
-/// Throws Error where the training, validation or test split has no pair.
-void check_splits(const Interactions& interactions);
+/// Throws Error where there is no training pair.
+void check_training(const Interactions& interactions);
 
 }  // namespace sea

@@ -213,7 +213,7 @@ void synthesize_like(const fs::path& output, const fs::path& like, std::int64_t 
   constexpr std::int64_t rank = 64;
   constexpr float noise = 0.5f;
   const Interactions real = read_interactions(like, available_memory());
-  check_splits(real);
+  check_training(real);
   AtomicFolder folder(output);
   copy_bytes(real.file, folder.temporary() / (folder.name() + ".inter"));
   for (const char* name : {"u_id_mapping.csv", "i_id_mapping.csv"}) {

@@ -18,7 +18,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// What config.json of a run holds beside the keys.
-constexpr const char* run_keys[] = {"model", "data", "fingerprint", "interactions_fingerprint", "version"};
+constexpr const char* run_keys[] = {"model",           "data",   "fingerprint", "interactions_fingerprint",
+                                    "ids_fingerprint", "version"};
 
 bool is_run_key(const std::string& name) {
   return std::find(std::begin(run_keys), std::end(run_keys), name) != std::end(run_keys);
@@ -170,7 +171,15 @@ Configuration resolve_configuration(const ConfigurationRequest& request, const C
   option("device", request.device);
   option("threads", request.threads);
 
-  if (configuration.integer("eval_step") > configuration.integer("epochs")) {
+  const bool stops_early = may_stop_early(configuration);
+  if (!stops_early && !configuration.is_set("epochs")) {
+    const char* key = configuration.text("train_on") == "train" ? "early_stopping" : "train_on";
+    throw UsageError(
+        fmt::format("{} is {}, which trains without early stopping: epochs must be given, as in "
+                    "--epochs 50",
+                    key, configuration.text(key)));
+  }
+  if (stops_early && configuration.integer("eval_step") > configuration.integer("epochs")) {
     throw UsageError(fmt::format("eval_step is {}, more than epochs, {}: the model would never be evaluated",
                                  configuration.integer("eval_step"), configuration.integer("epochs")));
   }
@@ -208,10 +217,15 @@ std::vector<std::string> assignments_of(const Configuration& configuration) {
   std::vector<std::string> assignments;
   for (const Key& key : configuration.model().keys) {
     const KeyValue value = configuration.value(key.name);
-    if (value != configuration.fallback(key))
+    const bool needed = key.name == "epochs" && !may_stop_early(configuration);
+    if (needed || value != configuration.fallback(key))
       assignments.push_back(fmt::format("{}={}", key.name, to_text(value)));
   }
   return assignments;
+}
+
+bool may_stop_early(const Configuration& configuration) {
+  return configuration.text("early_stopping") == "auto" && configuration.text("train_on") == "train";
 }
 
 Json to_json(const KeyValue& value) {

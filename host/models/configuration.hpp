@@ -31,6 +31,8 @@ class Configuration {
 
   /// Whether the model has such a key.
   bool has(const std::string& key) const;
+  /// Whether somebody set it, to its default or to anything else.
+  bool is_set(const std::string& key) const { return values_.count(key) != 0; }
   /// What was set, else the default.
   KeyValue value(const std::string& key) const;
   std::int64_t integer(const std::string& key) const;
@@ -71,8 +73,11 @@ Configuration resume_configuration(const ConfigurationRequest& request, const Co
                                    const std::filesystem::path& folder,
                                    const std::vector<std::string>& may_change);
 
-/// The "key=value" that make `configuration` out of its model's defaults.
+/// The "key=value" that make `configuration` out of its model's defaults; `epochs` where they must be given.
 std::vector<std::string> assignments_of(const Configuration& configuration);
+
+/// Whether early stopping may end a training: it is on, and the validation pairs are not trained on.
+bool may_stop_early(const Configuration& configuration);
 
 /// Every key with its value, in the order of the model's list, "model" first.
 nlohmann::ordered_json to_json(const Configuration& configuration);

@@ -19,6 +19,8 @@ std::vector<Key> common_keys(double learning_rate) {
   return {
       integer_key("embedding_size", 64, 1, 4096,
                   "width of an embedding (one modality's, where there are two)"),
+      choice_key("train_on", "train", {"train", "train+valid", "all"},
+                 "the splits that are trained on; the rest is held out"),
       integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs a step"),
       integer_key("eval_batch_size", 4096, 1, largest_batch, "users ranked at a time; changes no result"),
       number_key("learning_rate", learning_rate, 1e-12, 1.0, "Adam's step size"),
@@ -27,6 +29,8 @@ std::vector<Key> common_keys(double learning_rate) {
       integer_key("epochs", 1000, 1, 1'000'000'000, "passes over the training pairs at most"),
       integer_key("stopping_step", 20, 1, 1'000'000'000,
                   "evaluations in a row without a gain that are tolerated; one more stops"),
+      choice_key("early_stopping", "auto", {"auto", "off"},
+                 "auto: where there are validation pairs; off: train for epochs, keep the last"),
       integer_key("eval_step", 1, 1, 1'000'000, "epochs from one evaluation to the next"),
       valid_metric,
       topk,
@@ -38,6 +42,15 @@ std::vector<Key> common_keys(double learning_rate) {
                  "how a GPU computes dense products; the processor does in float32"),
       integer_key("threads", 0, 0, 1024, "threads of the processor; 0 takes all; changes no result"),
   };
+}
+
+DatasetFiles dataset_files(const Configuration& configuration) {
+  DatasetFiles files = configuration.model().files(configuration);
+  const std::string train_on = configuration.text("train_on");
+  files.train_on = train_on == "train"         ? TrainOn::train
+                   : train_on == "train+valid" ? TrainOn::train_and_valid
+                                               : TrainOn::all;
+  return files;
 }
 
 const std::vector<ModelDescription>& models() {

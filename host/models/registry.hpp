@@ -48,6 +48,9 @@ ModelDescription describe_freedom();
 ModelDescription describe_vbpr_sea();
 ModelDescription describe_freedom_sea();
 
+/// What a model reads of a data folder.
+DatasetFiles dataset_files(const Configuration& configuration);
+
 /// All models. The list and its elements stay where they are.
 const std::vector<ModelDescription>& models();
 

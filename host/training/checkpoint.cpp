@@ -87,12 +87,12 @@ Json to_json(const TrainingState& state, const Program& program) {
     json["optimizers"][arena.name()] = {{"step", optimizer.step}, {"learning_rate", optimizer.learning_rate}};
   }
   json["loss_sums"] = program.losses().download_sums();
-  if (state.stopping.best_value()) {
+  if (state.stopping.best_epoch() >= 0) {
     json["best"] = {{"epoch", state.stopping.best_epoch()},
-                    {"value", *state.stopping.best_value()},
                     {"without_gain", state.stopping.without_gain()},
                     {"valid", to_json(state.best_valid)},
                     {"test", to_json(state.best_test)}};
+    if (state.stopping.best_value()) json["best"]["value"] = *state.stopping.best_value();
   }
   return json;
 }
@@ -146,7 +146,9 @@ void restore_state(const std::string& text, const fs::path& file, Program& progr
     state.epochs = json.at("epochs");
     if (json.contains("best")) {
       const Json& best = json.at("best");
-      state.stopping.restore(best.at("epoch"), best.at("value"), best.at("without_gain"));
+      std::optional<double> value;
+      if (best.contains("value")) value = best.at("value").get<double>();
+      state.stopping.restore(best.at("epoch"), value, best.at("without_gain"));
       state.best_valid = metrics_of(best.at("valid"));
       state.best_test = metrics_of(best.at("test"));
     }
@@ -225,7 +227,7 @@ void read_checkpoint(const fs::path& path, const std::string& identity, Model& m
     program.backend().copy_to_device(array.value, bytes.data(), bytes.size());
   }
   restore_state(file.metadata().at("state"), path, program, state);
-  if (!state.stopping.best_value()) return;
+  if (state.stopping.best_epoch() < 0) return;
   best.parameters.clear();
   for (const ParameterView& view : views) {
     const std::string name = "best/parameters/" + view.name;
@@ -249,19 +251,19 @@ void write_best(const fs::path& file, const std::string& identity, const Model& 
       {{"format", best_format}, {"run", identity}, {"epoch", std::to_string(state.stopping.best_epoch())}});
 }
 
-Representations read_representations(const fs::path& path, const std::string& identity, std::int64_t users,
-                                     std::int64_t items) {
+Representations read_representations(const fs::path& path, const std::string& identity) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
     throw Error(fmt::format("{}: is not there yet; the run has not been trained that far", path.string()));
   }
   const Safetensors file = Safetensors::read(path);
   check_origin(file, path, identity);
-  if (!file.contains("user_embeddings") || file.shape("user_embeddings").size() != 2)
-    foreign(path, "it has no representations");
-  const std::int64_t width = file.shape("user_embeddings")[1];
+  for (const char* name : {"user_embeddings", "item_embeddings"}) {
+    if (!file.contains(name) || file.shape(name).size() != 2) foreign(path, "it has no representations");
+  }
+  const std::int64_t users = file.shape("user_embeddings")[0], width = file.shape("user_embeddings")[1];
   return {read_matrix(file, path, "user_embeddings", users, width),
-          read_matrix(file, path, "item_embeddings", items, width)};
+          read_matrix(file, path, "item_embeddings", file.shape("item_embeddings")[0], width)};
 }
 
 }  // namespace sea

@@ -52,9 +52,8 @@ void write_best(const std::filesystem::path& file, const std::string& identity, 
 struct Representations {
   HostMatrix users, items;
 };
-/// Those of a checkpoint or of the best model. Throws Error where `file` is damaged, is not of the run of
-/// this identity, or does not have `users` and `items` rows.
-Representations read_representations(const std::filesystem::path& file, const std::string& identity,
-                                     std::int64_t users, std::int64_t items);
+/// Those of a checkpoint or of the best model. Throws Error where `file` is damaged or is not of the run of
+/// this identity.
+Representations read_representations(const std::filesystem::path& file, const std::string& identity);
 
 }  // namespace sea

@@ -22,12 +22,14 @@ class EarlyStopping {
     without_gain_ = 0;
     return true;
   }
+  /// Without a metric to follow the latest epoch is the best.
+  void take_latest(std::int64_t epoch) { best_epoch_ = epoch; }
   bool stop() const { return without_gain_ > patience_; }
 
   std::optional<double> best_value() const { return best_value_; }
   std::int64_t best_epoch() const { return best_epoch_; }  ///< -1 before the first
   std::int64_t without_gain() const { return without_gain_; }
-  void restore(std::int64_t best_epoch, double best_value, std::int64_t without_gain) {
+  void restore(std::int64_t best_epoch, std::optional<double> best_value, std::int64_t without_gain) {
     best_epoch_ = best_epoch;
     best_value_ = best_value;
     without_gain_ = without_gain;

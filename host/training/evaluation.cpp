@@ -1,6 +1,7 @@
 #include "training/evaluation.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace sea {
@@ -18,6 +19,19 @@ HostCsr with_warm_items(const HostCsr& held_out, const HostCsr& train) {
     kept.row_offsets.push_back(kept.nonzeros());
   }
   return kept;
+}
+
+HostCsr pairs_of_either(const HostCsr& a, const HostCsr& b) {
+  HostCsr both;
+  both.rows = a.rows;
+  both.columns = a.columns;
+  for (std::int64_t row = 0; row < a.rows; ++row) {
+    const ConstIndexView of_a = a.row(row), of_b = b.row(row);
+    std::set_union(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(),
+                   std::back_inserter(both.column_indices));
+    both.row_offsets.push_back(both.nonzeros());
+  }
+  return both;
 }
 
 Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,

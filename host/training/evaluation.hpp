@@ -13,6 +13,9 @@ namespace sea {
 /// The held-out pairs (users x items) whose item has a training pair; a user may be left without any.
 HostCsr with_warm_items(const HostCsr& held_out, const HostCsr& train);
 
+/// The pairs of `a` and of `b`, which have one shape.
+HostCsr pairs_of_either(const HostCsr& a, const HostCsr& b);
+
 /// Full-sort evaluation: every user of a split is ranked over all items but those of their training history.
 /// All memory is taken when it is made: a block of users times the largest cut-off, and a tile.
 class Evaluator {

@@ -29,6 +29,8 @@ struct Metrics {
   std::vector<std::pair<std::string, double>> values;
   std::int64_t users = 0;
 
+  /// Where there was nothing to evaluate on.
+  bool empty() const { return values.empty(); }
   /// Throws Error for a name that is not among them.
   double at(const std::string& name) const;
 };

@@ -89,6 +89,7 @@ Json to_json(const RunDescription& description) {
   json["data"] = description.data.string();
   json["fingerprint"] = description.fingerprint;
   json["interactions_fingerprint"] = description.interactions_fingerprint;
+  if (!description.ids_fingerprint.empty()) json["ids_fingerprint"] = description.ids_fingerprint;
   json["version"] = SEA_VERSION;
   return json;
 }
@@ -96,7 +97,8 @@ Json to_json(const RunDescription& description) {
 RunDescription run_description_of(const Json& json, const std::string& source) {
   try {
     return {configuration_of(json, source), text_of(json, "data", source),
-            text_of(json, "fingerprint", source), text_of(json, "interactions_fingerprint", source)};
+            text_of(json, "fingerprint", source), text_of(json, "interactions_fingerprint", source),
+            json.contains("ids_fingerprint") ? text_of(json, "ids_fingerprint", source) : ""};
   } catch (const UsageError& error) {
     throw Error(error.what());  // here it is state that is wrong, not how the command was used
   }

@@ -16,6 +16,7 @@ struct RunDescription {
   Configuration configuration;
   std::filesystem::path data;  ///< absolute
   std::string fingerprint, interactions_fingerprint;
+  std::string ids_fingerprint = {};  ///< of the original ids; empty where there are none
 
   /// 16 hexadecimal digits over everything that the result depends on: what a checkpoint must agree with.
   std::string identity() const;

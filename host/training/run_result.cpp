@@ -16,8 +16,8 @@ Json to_json(const RunResult& result) {
   json["best_epoch"] = result.training.best_epoch;
   json["epochs_run"] = result.training.epochs_run;
   json["stopped_by"] = result.training.stopped_by == StoppedBy::early_stopping ? "early_stopping" : "epochs";
-  json["valid"] = to_json(result.training.valid);
-  json["test"] = to_json(result.training.test);
+  if (!result.training.valid.empty()) json["valid"] = to_json(result.training.valid);
+  if (!result.training.test.empty()) json["test"] = to_json(result.training.test);
   json["total_seconds"] = result.total_seconds;
   json["seed"] = result.description.configuration.integer("seed");
   json["device"] = result.device;
@@ -37,8 +37,8 @@ std::optional<RunResult> read_result(const std::filesystem::path& run) {
     result.training.epochs_run = json.at("epochs_run").get<std::int64_t>();
     result.training.stopped_by =
         json.at("stopped_by") == "early_stopping" ? StoppedBy::early_stopping : StoppedBy::epochs;
-    result.training.valid = metrics_of(json.at("valid"));
-    result.training.test = metrics_of(json.at("test"));
+    if (json.contains("valid")) result.training.valid = metrics_of(json.at("valid"));
+    if (json.contains("test")) result.training.test = metrics_of(json.at("test"));
     result.total_seconds = json.at("total_seconds").get<double>();
     result.device = json.at("device").get<std::string>();
     result.threads = json.at("threads").get<std::int64_t>();

@@ -55,6 +55,15 @@ std::vector<std::int64_t> metric_cutoffs(const Configuration& configuration) {
   return cutoffs;
 }
 
+bool stops_early(const Dataset& dataset, const Configuration& configuration) {
+  if (dataset.valid.nonzeros() > 0) return may_stop_early(configuration);
+  if (configuration.is_set("epochs")) return false;
+  throw UsageError(
+      fmt::format("{}: has no validation pairs, so early stopping is off: epochs must be given, as in "
+                  "--epochs 50",
+                  dataset.folder.string()));
+}
+
 Trainer::Trainer(Model& model, const Dataset& dataset, const Configuration& configuration, RunFolder& folder)
     : model_(model),
       folder_(folder),
@@ -66,6 +75,9 @@ Trainer::Trainer(Model& model, const Dataset& dataset, const Configuration& conf
       valid_metric_(parse_metric(configuration.text("valid_metric"))->key()),
       checkpoint_seconds_(configuration.number("checkpoint_seconds")),
       cutoffs_(metric_cutoffs(configuration)),
+      stops_early_(stops_early(dataset, configuration)),
+      has_valid_(dataset.valid.nonzeros() > 0),
+      has_test_(dataset.test.nonzeros() > 0),
       evaluator_(model.program.backend(), model.sampling.view().history, {&dataset.valid, &dataset.test},
                  cutoffs_, configuration.integer("eval_batch_size"), model.users.columns),
       state_{0, EarlyStopping(configuration.integer("stopping_step")), {}, {}},
@@ -104,7 +116,8 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
       return result(StoppedBy::request);
     }
     first_step = 0;
-    if ((record.epoch + 1) % eval_step_ == 0) evaluate(record);
+    const bool last = !stops_early_ && record.epoch + 1 == epochs_;
+    if ((record.epoch + 1) % eval_step_ == 0 || last) evaluate(record);
     model_.program.losses().reset_sums();
     record.peak_memory = peak_memory_bytes();
     if (callbacks.device_peak_memory) record.device_peak_memory = callbacks.device_peak_memory();
@@ -174,13 +187,16 @@ void Trainer::evaluate(EpochRecord& record) {
         fmt::format("epoch {}: the training diverged: a representation is not finite; lower learning_rate",
                     record.epoch));
   }
-  const std::vector<Metrics> metrics = evaluator_.evaluate(users, items);
-  record.valid = metrics[0];
-  record.test = metrics[1];
-  record.best = state_.stopping.update(record.epoch, record.valid->at(valid_metric_));
+  if (has_valid_ || has_test_) {
+    const std::vector<Metrics> metrics = evaluator_.evaluate(users, items);
+    if (has_valid_) record.valid = metrics[0];
+    if (has_test_) record.test = metrics[1];
+  }
+  record.best = !stops_early_ || state_.stopping.update(record.epoch, record.valid->at(valid_metric_));
+  if (!stops_early_) state_.stopping.take_latest(record.epoch);
   if (record.best) {
-    state_.best_valid = *record.valid;
-    state_.best_test = *record.test;
+    state_.best_valid = record.valid.value_or(Metrics());
+    state_.best_test = record.test.value_or(Metrics());
     best_.take(model_);
     best_is_written_ = false;
   }

@@ -33,7 +33,7 @@ struct EpochRecord {
   double samples_per_second = 0.0;
   std::int64_t peak_memory = 0;                    ///< bytes, of the process
   std::optional<std::int64_t> device_peak_memory;  ///< bytes, where it computes on a GPU
-  std::optional<Metrics> valid, test;              ///< where the epoch was evaluated
+  std::optional<Metrics> valid, test;              ///< where the epoch was evaluated and the split has pairs
   bool best = false;
 };
 
@@ -54,7 +54,7 @@ struct TrainingResult {
   StoppedBy stopped_by = StoppedBy::epochs;
   std::int64_t best_epoch = -1;
   std::int64_t epochs_run = 0;
-  Metrics valid, test;  ///< of the best epoch
+  Metrics valid, test;  ///< of the best epoch; empty where the split has no pair
 };
 
 /// Trains a model into a run's folder: epochs, evaluation, early stopping, checkpoints.
@@ -93,6 +93,7 @@ class Trainer {
   std::string valid_metric_;
   double checkpoint_seconds_;
   std::vector<std::int64_t> cutoffs_;
+  bool stops_early_, has_valid_, has_test_;
   Evaluator evaluator_;
   TrainingState state_;
   BestModel best_;
@@ -100,6 +101,10 @@ class Trainer {
   bool capture_noted_ = false;
   Clock::time_point last_save_;
 };
+
+/// Whether early stopping may end this training and keeps its best epoch; else the last epoch is kept. Throws
+/// UsageError where there are no validation pairs and nobody has said for how many epochs to train.
+bool stops_early(const Dataset& dataset, const Configuration& configuration);
 
 /// The cut-offs a configuration asks for: those of `topk` and that of `valid_metric`, ascending.
 std::vector<std::int64_t> metric_cutoffs(const Configuration& configuration);

@@ -310,10 +310,14 @@ TEST_CASE("hostile: other data under a run, damaged and foreign files in it", "[
   write_file(run / "config.json", config);
   CHECK(run_sea({"evaluate", run}).code == 0);
 
-  // One pair more: nothing that was trained on the old data may be used with it.
+  // One pair more: training does not go on with it. Another user or item: nothing knows it.
   write_file(tiny.data / "tiny.inter", with_line("2\t1\t0\n"));
-  check_refused(folder, {"evaluate", run}, 1, {"tiny", "run"});
-  check_refused(folder, {"recommend", run, "--user", "0"}, 1, {"tiny", "run"});
+  tiny.check_train_refused(1, {"--resume", "tiny"}, {"--resume", "--epochs", "2"});
+  for (const char* line : {"4\t1\t0\n", "2\t4\t0\n"}) {
+    write_file(tiny.data / "tiny.inter", with_line(line));
+    check_refused(folder, {"evaluate", run}, 1, {"tiny", "run", "4 and 4", "train anew"});
+    check_refused(folder, {"recommend", run, "--user", "0"}, 1, {"tiny", "run", "4 and 4", "train anew"});
+  }
   tiny.check_train_refused(1, {"--resume", "tiny"}, {"--resume", "--epochs", "2"});
   write_file(tiny.data / "tiny.inter", good_inter);
   CHECK(run_sea({"evaluate", run}).code == 0);

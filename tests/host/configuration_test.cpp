@@ -247,6 +247,27 @@ TEST_CASE("configuration: options name themselves", "[configuration]") {
   CHECK(contains(refusal({"eval_step=5", "epochs=3"}), "eval_step"));
 }
 
+TEST_CASE("configuration: without early stopping epochs must be given", "[configuration]") {
+  CHECK(contains(refusal({"early_stopping=off"}),
+                 "early_stopping is off, which trains without early stopping: "
+                 "epochs must be given"));
+  CHECK(contains(refusal({"train_on=train+valid"}), "train_on is train+valid"));
+  CHECK(contains(refusal({"train_on=ALL"}), "train_on is all"));
+  CHECK(contains(refusal({"train_on=test"}), "one of train, train+valid, all"));
+  // Given is given, even where it is the default; the last epoch is evaluated whatever eval_step is.
+  for (const char* key : {"early_stopping=off", "train_on=all"}) {
+    const Configuration given = with({key, "epochs=1000"});
+    CHECK(!may_stop_early(given));
+    CHECK(with({key, "epochs=3", "eval_step=5"}).integer("eval_step") == 5);
+  }
+  CHECK(assignments_of(with({"early_stopping=off", "epochs=1000"})) ==
+        std::vector<std::string>{"epochs=1000", "early_stopping=off"});
+  CHECK(assignments_of(with({"train_on=all", "epochs=1000"})) ==
+        std::vector<std::string>{"train_on=all", "epochs=1000"});
+  CHECK(may_stop_early(with({})));
+  CHECK(assignments_of(with({"epochs=1000"})).empty());
+}
+
 TEST_CASE("configuration: files that are not a configuration", "[configuration]") {
   const TemporaryFolder folder;
   const auto message = [&](const std::string& text) {
@@ -305,6 +326,7 @@ TEST_CASE("configuration: what a result depends on is in a run's identity", "[co
   CHECK(identity({"epochs=5", "threads=3", "device=cpu"}, "0") == plain);
   CHECK(identity({"knn_k=9"}, "0") != plain);
   CHECK(identity({"seed=1"}, "0") != plain);
+  CHECK(identity({"train_on=all", "epochs=5"}, "0") != plain);
   CHECK(identity({}, "1") != plain);
 }
 

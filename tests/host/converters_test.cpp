@@ -163,6 +163,84 @@ TEST_CASE("from_csv.py: a table becomes a data set, split by time", "[converters
   CHECK(tabs.item_names == std::vector<std::string>{"x", "y", "z"});
 }
 
+TEST_CASE("converters: a split that is there is kept", "[converters]") {
+  if (!sea::test::has_python()) return;
+  const TemporaryFolder folder;
+  const std::map<std::pair<std::string, std::string>, int> expected = {{{"9", "a"}, 0},  {{"9", "b"}, 1},
+                                                                       {{"9", "c"}, 2},  {{"10", "b"}, 0},
+                                                                       {{"10", "a"}, 0}, {{"10", "d"}, 2}};
+  int made = 0;
+  const auto check = [&](const std::string& script, std::vector<std::string> words,
+                         const std::string& notices = "") {
+    const std::string output = folder / ("out" + std::to_string(made++));
+    words.push_back(output);
+    const auto result = convert(script, words);
+    INFO(script << " " << words[0] << "\n" << result.error);
+    REQUIRE(result.code == 0);
+    CHECK(result.error == notices);
+    const Dataset data = load_dataset(output, no_features);
+    CHECK(data.notices.empty());
+    CHECK(data.user_names == std::vector<std::string>{"9", "10"});
+    CHECK(pairs_of(data) == expected);
+  };
+  const std::vector<std::string> rows = {"9,a,", "9,b,", "9,c,", "10,b,", "10,a,", "10,d,",
+                                         "9,c,",   // held out twice
+                                         "9,a,"};  // in training too
+  const auto table = [&](const std::vector<std::string>& labels, const std::string& header, char separator) {
+    std::string text = header + "\n";
+    for (std::size_t row = 0; row < rows.size(); ++row) text += rows[row] + labels[row] + "\n";
+    std::replace(text.begin(), text.end(), ',', separator);
+    return text;
+  };
+  const std::string dropped =
+      "note: 1 repeated pairs were dropped\n"
+      "note: 1 validation or test pairs were dropped that stand in training too\n";
+  const std::vector<std::string> numbers = {"0", "1", "2", "0", "0", "2", "2", "1"},
+                                 words = {"train", "Validation", "test", "train",
+                                          "TRAIN", "test",       "test", "val"},
+                                 floats = {"0.0", "1.0", "2.0", "0.0", "0.0", "2.0", "2.0", "1.0"};
+  for (const auto& labels : {numbers, words, floats}) {
+    write_file(folder / "shop.csv", table(labels, "userID,itemID,x_label", ','));
+    check("from_csv.py", {folder / "shop.csv", "--user", "userID", "--item", "itemID", "--split", "x_label"},
+          dropped);
+    write_file(folder / "shop.inter", table(labels, "user_id:token,item_id:token,x_label:float", '\t'));
+    check("from_recbole.py", {folder / "shop.inter", "--split-field", "x_label"}, dropped);
+  }
+  // Three files, of which the last has its columns in another order.
+  write_file(folder / "a.csv", "u,i\n9,a\n10,b\n10,a\n");
+  write_file(folder / "b.csv", "u,i\n9,b\n");
+  write_file(folder / "c.csv", "rating,i,u\n5,c,9\n1,d,10\n");
+  check("from_csv.py", {"--train", folder / "a.csv", "--valid", folder / "b.csv", "--test", folder / "c.csv",
+                        "--user", "u", "--item", "i"});
+  const std::string header = "user_id:token\titem_id:token\n";
+  write_file(folder / "bench" / "x.train.inter", header + "9\ta\n10\tb\n10\ta\n");
+  write_file(folder / "bench" / "x.valid.inter", header + "9\tb\n");
+  write_file(folder / "bench" / "x.test.inter", header + "9\tc\n10\td\n");
+  check("from_recbole.py", {folder / "bench"});
+  check("from_recbole.py",
+        {"--train", folder / "bench" / "x.train.inter", "--test", folder / "bench" / "x.test.inter",
+         "--valid", folder / "bench" / "x.valid.inter"});
+
+  // LightGCN's files, whose ids are numbers and stay what they are where none is missing.
+  write_file(folder / "gowalla" / "train.txt", "0 3 1 2\n1 0 \n2 1\n");
+  write_file(folder / "gowalla" / "test.txt", "0 0\n1 3 2\n2\n");
+  const auto lightgcn = convert("from_lightgcn.py", {folder / "gowalla", folder / "lightgcn"});
+  CHECK(lightgcn.error == "note: there are no validation pairs; sea train then needs --epochs\n");
+  CHECK(sea::test::read_file(folder / "lightgcn" / "lightgcn.inter") ==
+        "userID\titemID\tx_label\n0\t0\t2\n0\t1\t0\n0\t2\t0\n0\t3\t0\n1\t0\t0\n1\t2\t2\n1\t3\t2\n2\t1\t0\n");
+  write_file(folder / "gowalla" / "valid.txt", "2 0\n");
+  CHECK(convert("from_lightgcn.py", {folder / "gowalla", folder / "valid"}).error.empty());
+  CHECK(load_dataset(folder / "valid", no_features).valid.nonzeros() == 1);
+
+  write_file(folder / "rated.csv", "u,i,stars\n1,x,5\n1,y,2\n2,x,3.5\n");
+  REQUIRE(convert("from_csv.py", {folder / "rated.csv", folder / "rated", "--user", "u", "--item", "i",
+                                  "--rating", "stars", "--least-rating", "3"})
+              .code == 0);
+  const Dataset rated = load_dataset(folder / "rated", no_features);
+  CHECK(rated.items == 1);
+  CHECK(rated.train.nonzeros() == 2);
+}
+
 TEST_CASE("converters: input that cannot be used is one clear line", "[converters]") {
   if (!sea::test::has_python()) return;
   const TemporaryFolder folder;
@@ -204,6 +282,26 @@ TEST_CASE("converters: input that cannot be used is one clear line", "[converter
                 "line 2: t is 'soon', neither a number nor a date");
   check_failure(csv("a,b\n1,\"2\n", {}), "line 2: unexpected end of data");
   check_failure(csv("a,b\n1,2\n", {"--separator", "::"}), "--separator '::'");
+  check_failure(csv("a,b,s\n1,2,0\n1,3,3\n", {"--split", "s"}),
+                "line 3: s is '3'; it may be 0, 1, 2, train, valid or test");
+  check_failure(csv("a,b\n1,2\n", {"--split", "s"}), "--split 's' names no column of");
+  check_failure(csv("a,b,s\n1,2,0\n", {"--split", "s", "--seed", "3"}), "--seed 3: there is a split already");
+  check_failure(csv("a,b,s\n1,2,0\n", {"--split", "s", "--time", "s"}), "give one of them");
+  check_failure(csv("a,b\n1,2\n", {"--train", input}), "there is an input beside --train");
+  check_failure(csv("a,b,rating\n1,2,good\n", {"--least-rating", "3"}),
+                "line 2: rating is 'good', not a number");
+  check_failure(csv("a,b\n1,2\n", {"--least-rating", "3"}), "--rating 'rating' names no column of");
+  check_failure(convert("from_csv.py", {output, "--user", "a", "--item", "b"}), "INPUT is missing");
+  check_failure(convert("from_csv.py", {output, "--user", "a", "--item", "b", "--test", input}),
+                "--train FILE is missing");
+  check_failure(convert("from_recbole.py", {folder.path(), output}), "holds 0 files NAME.train.inter");
+  check_failure(recbole("user_id:token\titem_id:token\ts:token\n1\t2\tall\n", {"--split-field", "s"}),
+                "line 2: s:token is 'all'");
+  check_failure(convert("from_lightgcn.py", {folder.path(), output}), "train.txt: cannot be read");
+  write_file(folder / "train.txt", "0 1\n1 x\n");
+  check_failure(convert("from_lightgcn.py", {folder.path(), output}),
+                "train.txt, line 2: 'x' is not a whole number");
+  std::filesystem::remove(folder / "train.txt");
   CHECK(sea::test::entry_count(folder.path()) == 1);
 
   write_file(folder / "out" / "kept", "kept");

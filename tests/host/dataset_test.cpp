@@ -180,10 +180,48 @@ TEST_CASE("dataset: missing folders and files", "[dataset]") {
   const auto mini = make_mini(folder);
   CHECK(contains(error_of([&] { load_dataset(mini / "mini.inter", no_features); }),
                  "is a file; give the data set's folder"));
+  const std::string fingerprint = load_dataset(mini, {}).fingerprint;
   std::filesystem::rename(mini, folder / "other");
+  CHECK(load_dataset(folder / "other", {}).name == "other");
+  CHECK(load_dataset(folder / "other", {}).fingerprint == fingerprint);
+  write_file(folder / "other" / "more.inter", good);
   CHECK(contains(error_of([&] { load_dataset(folder / "other", no_features); }),
-                 "other.inter: no such file; the interactions of a folder are NAME/NAME.inter (.inter files "
-                 "here: mini.inter)"));
+                 "other.inter: no such file; the interactions of a folder are NAME/NAME.inter, or its only "
+                 ".inter file (.inter files here: mini.inter, more.inter)"));
+  // Where one has the folder's name, it is that one.
+  write_file(folder / "other" / "other.inter", header + "6\t0\t0\n");
+  CHECK(load_dataset(folder / "other", no_features).users == 7);
+  for (const char* split : {"train", "valid", "test"})
+    write_file(folder / "three" / ("a." + std::string(split) + ".inter"), "user_id:token\titem_id:token\n");
+  CHECK(contains(error_of([&] { load_dataset(folder / "three", no_features); }),
+                 "datasets/from_recbole.py converts three files of one split"));
+}
+
+TEST_CASE("dataset: what is trained on", "[dataset]") {
+  const TemporaryFolder folder;
+  // User 2 has no training pair, 0 3 is held out twice, 1 2 stands in training too.
+  const auto mini = make_mini(folder, good + "2\t0\t1\n2\t1\t2\n0\t3\t1\n0\t3\t2\n1\t2\t1\n");
+  const auto load = [&](TrainOn train_on) {
+    DatasetFiles files = no_features;
+    files.train_on = train_on;
+    return load_dataset(mini, files);
+  };
+  const auto pairs = [](const HostCsr& split) {
+    std::vector<std::vector<std::int32_t>> rows;
+    for (std::int64_t user = 0; user < split.rows; ++user) rows.push_back(ids(split, user));
+    return rows;
+  };
+  using Rows = std::vector<std::vector<std::int32_t>>;
+  const Dataset plain = load(TrainOn::train), both = load(TrainOn::train_and_valid), all = load(TrainOn::all);
+  CHECK(pairs(plain.train) == Rows{{0, 1}, {2}, {}});
+  CHECK(pairs(plain.valid) == Rows{{2, 3}, {}, {}});
+  CHECK(pairs(plain.test) == Rows{{3}, {0}, {}});
+  CHECK(pairs(both.train) == Rows{{0, 1, 2, 3}, {2}, {0}});
+  CHECK(pairs(both.valid) == Rows{{}, {}, {}});
+  CHECK(pairs(both.test) == Rows{{}, {0}, {1}});
+  CHECK(pairs(all.train) == Rows{{0, 1, 2, 3}, {0, 2}, {0, 1}});
+  CHECK(pairs(all.test) == Rows{{}, {}, {}});
+  CHECK(plain.interactions_fingerprint == all.interactions_fingerprint);
 }
 
 TEST_CASE("dataset: headers that cannot be used", "[dataset]") {
@@ -198,7 +236,12 @@ TEST_CASE("dataset: headers that cannot be used", "[dataset]") {
   CHECK(
       contains(inter_error("user_id:token\titem_id:token\trating:float\n0\t0\t5\n"),
                "column 'user_id:token' is of RecBole's atomic format; datasets/from_recbole.py converts it"));
-  CHECK(contains(inter_error("userID,itemID,x_label\n0,0,0\n"), "separated by commas"));
+  // The converter that is named keeps the split that is there.
+  CHECK(contains(inter_error("userID:token\titemID:token\tx_label:float\n0\t0\t0\n"),
+                 "datasets/from_recbole.py --split-field x_label converts it"));
+  CHECK(contains(inter_error("userID,itemID,x_label\n0,0,0\n"),
+                 "separated by commas, not by tabs; datasets/from_csv.py --split x_label converts"));
+  CHECK(contains(inter_error("user,item\n0,0\n"), "datasets/from_csv.py converts"));
 }
 
 TEST_CASE("dataset: rows that cannot be used are named by line and value", "[dataset]") {
@@ -229,12 +272,17 @@ TEST_CASE("dataset: rows that cannot be used are named by line and value", "[dat
 TEST_CASE("dataset: splits without a pair", "[dataset]") {
   CHECK(contains(inter_error(header + "0\t0\t1\n0\t1\t2\n"),
                  "the training split (x_label 0) has no usable pair"));
-  CHECK(contains(inter_error(header + "0\t0\t0\n0\t1\t2\n"),
-                 "the validation split (x_label 1) has no usable pair"));
-  CHECK(
-      contains(inter_error(header + "0\t0\t0\n0\t1\t1\n"), "the test split (x_label 2) has no usable pair"));
+  // Only training pairs are needed.
+  const TemporaryFolder folder;
+  const Dataset tested = load_dataset(make_mini(folder, header + "0\t0\t0\n0\t2\t2\n"), no_features);
+  CHECK(tested.valid.nonzeros() == 0);
+  CHECK(tested.valid.rows == 1);
+  CHECK(tested.test.nonzeros() == 1);
   // Empty only after what cannot be used was dropped.
-  CHECK(contains(inter_error(header + "0\t0\t0\n1\t1\t1\n0\t1\t2\n"), "the validation split"));
+  const Dataset dropped =
+      load_dataset(make_mini(folder, header + "0\t0\t0\n1\t1\t1\n0\t1\t2\n"), no_features);
+  CHECK(dropped.valid.nonzeros() == 0);
+  CHECK(dropped.notices.size() == 1);
 }
 
 TEST_CASE("dataset: ids that would not fit in memory are an error before any allocation", "[dataset]") {
@@ -343,6 +391,16 @@ TEST_CASE("dataset: original ids", "[dataset]") {
   CHECK(contains(error("user_id\tuserID\nA\t-1\n"), "line 2: userID is '-1'"));
   CHECK(contains(error("user_id\tuserID\nA\t1\nB\t1\n"), "line 3: userID 1 has an original id already"));
   CHECK(contains(error("user_id\tuserID\nA\n"), "line 2: 1 column where the header names 2"));
+
+  // Which id has which number, and nothing else, is in a fingerprint of their own.
+  const auto fingerprint = [&](const std::string& content) {
+    write_file(mini / "u_id_mapping.csv", content);
+    return load_dataset(mini, no_features).ids_fingerprint;
+  };
+  const std::string first = fingerprint("user_id\tuserID\nA\t0\nB\t1\n");
+  CHECK(first.size() == 16);
+  CHECK(fingerprint("who,number\nB,1\nA,0\n") == first);
+  CHECK(fingerprint("user_id\tuserID\nA\t1\nB\t0\n") != first);
 }
 
 TEST_CASE("dataset: the fingerprint follows the bytes that are read, and nothing else", "[dataset]") {

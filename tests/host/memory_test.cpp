@@ -72,8 +72,7 @@ TEST_CASE("memory: no array of items x items or users x items", "[memory]") {
   // What one item more would cost, times all items, stays below as well: memory is linear in them.
   CHECK(backend.peak_allocated_bytes() / items < 6'000);
 
-  const Representations representations =
-      read_representations(folder.best_file(), folder.identity(), users, items);
+  const Representations representations = read_representations(folder.best_file(), folder.identity());
   std::vector<std::int32_t> everyone(users);
   for (std::int32_t user = 0; user < users; ++user) everyone[user] = user;
   std::int64_t lists = 0;

@@ -87,6 +87,14 @@ TEST_CASE("metrics: means over users, under their names", "[metrics]") {
   CHECK(to_json(means).begin().key() == "recall@1");
 }
 
+TEST_CASE("early stopping: without a metric to follow the latest is the best", "[metrics]") {
+  EarlyStopping stopping(1);
+  for (int epoch = 0; epoch < 5; ++epoch) stopping.take_latest(epoch);
+  CHECK(stopping.best_epoch() == 4);
+  CHECK(!stopping.best_value());
+  CHECK(!stopping.stop());
+}
+
 TEST_CASE("early stopping: after patience + 1 evaluations without a strictly higher value", "[metrics]") {
   EarlyStopping stopping(2);
   CHECK(stopping.best_epoch() == -1);

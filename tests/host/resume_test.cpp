@@ -68,8 +68,7 @@ TEST_CASE("training: lines, losses and the best epoch agree with each other", "[
   // What best.safetensors holds ranks as that epoch did.
   const Dataset dataset = load_dataset(fixture.data, DatasetFiles{});
   const std::string identity = Safetensors::read(run / "best.safetensors").metadata().at("run");
-  const Representations representations =
-      read_representations(run / "best.safetensors", identity, dataset.users, dataset.items);
+  const Representations representations = read_representations(run / "best.safetensors", identity);
   CHECK(representations.users.columns == 16);
   CpuBackend backend(1);
   const DeviceCsr history(backend, dataset.users, dataset.items, dataset.train.row_offsets,

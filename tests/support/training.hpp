@@ -29,7 +29,7 @@ struct TrainingFixture {
 inline std::unique_ptr<Model> build_model(Backend& backend, const std::filesystem::path& data,
                                           const ConfigurationRequest& request) {
   const Configuration configuration = resolve_configuration(request);
-  Dataset dataset = load_dataset(data, configuration.model().files(configuration));
+  Dataset dataset = load_dataset(data, dataset_files(configuration));
   return configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
 }
 
@@ -47,9 +47,9 @@ inline TrainingResult train_run(const std::filesystem::path& data, const std::fi
                                 const std::function<void(Model&)>& tamper = {}) {
   const Configuration configuration = resolve_configuration(request);
   CpuBackend backend(threads);
-  Dataset dataset = load_dataset(data, configuration.model().files(configuration));
-  const RunDescription description{configuration, data, dataset.fingerprint,
-                                   dataset.interactions_fingerprint};
+  Dataset dataset = load_dataset(data, dataset_files(configuration));
+  const RunDescription description{configuration, data, dataset.fingerprint, dataset.interactions_fingerprint,
+                                   dataset.ids_fingerprint};
   const auto model = configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
   const bool goes_on = std::filesystem::exists(run);
   RunFolder folder = goes_on ? RunFolder(run) : RunFolder(run, description);
