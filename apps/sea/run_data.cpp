@@ -136,9 +136,8 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
     throw Error(fmt::format("{}: the data of the run is not there any more; name its folder by --data",
                             folder.string()));
   }
-  DatasetFiles files = dataset_files(description.configuration);
-  files.vision_feature_file = files.text_feature_file = std::nullopt;
-  Dataset dataset = load_dataset(folder, files);
+  const TrainOn train_on = dataset_files(description.configuration).train_on;
+  Dataset dataset = load_dataset(folder, DatasetFiles{std::nullopt, std::nullopt, train_on});
   Representations representations = read_representations(file, description.identity());
   if (dataset.interactions_fingerprint != description.interactions_fingerprint) {
     check_ids(run, description, representations, dataset);
