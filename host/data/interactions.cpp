@@ -259,9 +259,18 @@ Interactions read_interactions(const fs::path& folder, std::int64_t memory) {
         "{}: no such file; the interactions of a folder are NAME/NAME.inter (.inter files here: {})",
         result.file.string(), list_files(result.folder, ".inter")));
   const std::vector<char> bytes = read_bytes(result.file);
-  const ParsedPairs parsed = InteractionsParser(result.file, {bytes.data(), bytes.size()}).parse();
-  check_memory(result.file, parsed, memory);
+  Interactions parsed = parse_interactions(result.file, {bytes.data(), bytes.size()}, memory);
+  parsed.name = std::move(result.name);
+  parsed.folder = std::move(result.folder);
+  return parsed;
+}
 
+Interactions parse_interactions(const fs::path& file, std::string_view text, std::int64_t memory) {
+  const ParsedPairs parsed = InteractionsParser(file, text).parse();
+  check_memory(file, parsed, memory);
+
+  Interactions result;
+  result.file = file;
   result.users = std::int64_t{parsed.largest_user} + 1;
   result.items = std::int64_t{parsed.largest_item} + 1;
   std::int64_t repeated = 0;

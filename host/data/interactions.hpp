@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/host_matrix.hpp"
@@ -24,6 +25,10 @@ struct Interactions {
 /// file, line and value for everything that is not in the format, and where ids are so large that their index
 /// would not fit in `memory` bytes.
 Interactions read_interactions(const std::filesystem::path& folder, std::int64_t memory);
+
+/// The interactions in `text`, which the messages say is that of `file`; `name` and `folder` stay empty.
+Interactions parse_interactions(const std::filesystem::path& file, std::string_view text,
+                                std::int64_t memory);
 
 /// Throws Error where the training, validation or test split has no pair.
 void check_splits(const Interactions& interactions);

@@ -68,6 +68,11 @@ NpyHeader read_npy_header(const fs::path& file) {
 
 HostMatrix read_npy_matrix(const fs::path& file) {
   InputFile input(file);
+  return read_npy_matrix(input);
+}
+
+HostMatrix read_npy_matrix(InputFile& input) {
+  const fs::path& file = input.path;
   const NpyHeader header = read_header(input);
   const std::string_view type = std::string_view(header.descr).substr(1);
   if (type != "f2" && type != "f4" && type != "f8")
@@ -91,6 +96,11 @@ HostMatrix read_npy_matrix(const fs::path& file) {
 
 std::vector<double> read_npy_values(const fs::path& file, std::vector<std::int64_t>& shape) {
   InputFile input(file);
+  return read_npy_values(input, shape);
+}
+
+std::vector<double> read_npy_values(InputFile& input, std::vector<std::int64_t>& shape) {
+  const fs::path& file = input.path;
   const NpyHeader header = read_header(input);
   require_order(file, header);
   std::vector<double> values(static_cast<std::size_t>(*element_count(header.shape)));

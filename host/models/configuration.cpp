@@ -8,6 +8,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "data/json_text.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
 
@@ -231,8 +232,14 @@ Json read_json_object(const std::filesystem::path& file, const std::string& sour
   if (!in || std::filesystem::is_directory(file, ignored))
     throw UsageError(fmt::format("{}: there is no such file, or it cannot be read", source));
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  return parse_json_object(text, source);
+}
+
+Json parse_json_object(std::string_view text, const std::string& source) {
   try {
-    Json json = Json::parse(text, nullptr, true, true);
+    Json json = parse_json<Json>(text, true, true);
+    if (json.is_discarded())
+      throw UsageError(fmt::format("{}: nests brackets more than {} deep", source, deepest_json));
     if (!json.is_object()) throw UsageError(fmt::format("{}: is not a JSON object", source));
     return json;
   } catch (const Json::parse_error& error) {
