@@ -69,9 +69,9 @@ for target in "${targets[@]}"; do
     tail -n 60 "$log" >&2
     fail "$target: a finding; the input is in $build/findings"
   fi
-  done=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+  executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
-  printf '%-16s %12d executions, %5d edges covered, %5d s\n' "$target" "$done" "$covered" $((SECONDS - started))
-  executions=$((executions + done))
+  printf '%-16s %12d executions, %5d edges covered, %5d s\n' "$target" "$executed" "$covered" $((SECONDS - started))
+  executions=$((executions + executed))
 done
 echo "executions in all: $executions, without a finding"
