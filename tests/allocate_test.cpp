@@ -16,7 +16,8 @@ TEST_CASE("allocate refuses what no memory can hold, and counts nothing for it")
   for_each_backend([](Backend& backend) {
     const std::size_t before = backend.allocated_bytes();
     constexpr std::size_t largest = std::numeric_limits<std::size_t>::max();
-    for (const std::size_t bytes : {largest, largest - 3, largest - 63, largest - 64, largest / 2 + 1, largest / 4}) {
+    for (const std::size_t bytes :
+         {largest, largest - 3, largest - 63, largest - 64, largest / 2 + 1, largest / 4}) {
       INFO(bytes);
       const std::string message = error_of([&] { backend.allocate(bytes); });
       CHECK(contains(message, "memory"));
@@ -57,8 +58,8 @@ TEST_CASE("an operator says how large its workspace must be and how large it is"
     REQUIRE(needed > 64);
     Buffer<std::byte> memory(backend, static_cast<std::int64_t>(needed));
     const auto run = [&](std::size_t size) {
-      backend.batch_norm_relu({matrix.data(), rows, columns}, column.span(), column.span(), 1e-5f, mean.span(),
-                              deviation.span(), y.matrix(rows, columns), {memory.data(), size});
+      backend.batch_norm_relu({matrix.data(), rows, columns}, column.span(), column.span(), 1e-5f,
+                              mean.span(), deviation.span(), y.matrix(rows, columns), {memory.data(), size});
       backend.synchronize();
     };
     const std::string message = error_of([&] { run(64); });

@@ -34,7 +34,8 @@ InputFile::InputFile(const fs::path& file, std::string_view content)
 void InputFile::read(void* bytes, std::int64_t count) {
   std::int64_t there = 0;
   if (content_) {
-    there = static_cast<std::int64_t>(content_->copy(static_cast<char*>(bytes), static_cast<std::size_t>(count)));
+    there =
+        static_cast<std::int64_t>(content_->copy(static_cast<char*>(bytes), static_cast<std::size_t>(count)));
     content_->remove_prefix(static_cast<std::size_t>(there));
   } else {
     stream_.read(static_cast<char*>(bytes), static_cast<std::streamsize>(count));

@@ -42,26 +42,30 @@ std::vector<std::string> seeds() {
 
 void read(std::string_view bytes) {
   expect_sentence([&] {
-    const Configuration configuration = configuration_of(parse_json_object(bytes, "--config my.json"), "--config my.json");
+    const Configuration configuration =
+        configuration_of(parse_json_object(bytes, "--config my.json"), "--config my.json");
     // What is written for it is the same configuration.
     const Json written = to_json(configuration);
     const Configuration again = configuration_of(Json::parse(written.dump()), "again");
     for (const Key& key : configuration.model().keys) {
-      if (again.value(key.name) != configuration.value(key.name)) fail("the value of " + key.name + " changed");
+      if (again.value(key.name) != configuration.value(key.name))
+        fail("the value of " + key.name + " changed");
     }
     for (const std::string& assignment : assignments_of(configuration)) {
       if (assignment.find('=') == std::string::npos) fail("an assignment without =");
     }
   });
   expect_sentence([&] {
-    const RunDescription run = run_description_of(parse_run_json("run/config.json", bytes), "run/config.json");
+    const RunDescription run =
+        run_description_of(parse_run_json("run/config.json", bytes), "run/config.json");
     if (run.identity().size() != 16) fail("an identity of another length");
     if (run_description_of(to_json(run), "again").identity() != run.identity()) fail("the identity changed");
   });
   expect_sentence([&] {
     const Grid grid(parse_run_json("search/search.json", bytes), models().front(), "search/search.json");
     if (grid.size() < 1 || grid.size() > 10'000) fail("a grid of an impossible size");
-    if (grid.combination(grid.size() - 1).size() != grid.axes().size()) fail("a combination of another length");
+    if (grid.combination(grid.size() - 1).size() != grid.axes().size())
+      fail("a combination of another length");
   });
 }
 

@@ -19,15 +19,16 @@ void read(std::string_view bytes);
 /// Ends the process as a finding.
 [[noreturn]] void fail(const std::string& why);
 
-/// Calls `body`, which may throw Error: one line of printable text, not longer than a screen. Any other exception is
-/// a finding.
+/// Calls `body`, which may throw Error: one line of printable text, not longer than a screen. Any other
+/// exception is a finding.
 template <class Body>
 void expect_sentence(const Body& body) {
   try {
     body();
   } catch (const Error& error) {
     const std::string_view text = error.what();
-    if (text.empty() || text.size() > 1000) fail("an error message of " + std::to_string(text.size()) + " bytes");
+    if (text.empty() || text.size() > 1000)
+      fail("an error message of " + std::to_string(text.size()) + " bytes");
     for (const char c : text) {
       if (c < ' ' || c > '~') fail("an error message with unprintable bytes: " + std::string(text));
     }

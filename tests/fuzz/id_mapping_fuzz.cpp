@@ -6,8 +6,12 @@
 namespace sea::fuzz {
 
 std::vector<std::string> seeds() {
-  return {"user_id\tuserID\nA\t0\nB\t1\n", "userID,user_id\r\n2,\"a, \"\"b\"\"\"\r\n0,c\r\n",
-          "original,number,more\nx,3,y\nz,3,y\n", "asin\tuserID\n\n\"open\t1\n", "one column\n", ""};
+  return {"user_id\tuserID\nA\t0\nB\t1\n",
+          "userID,user_id\r\n2,\"a, \"\"b\"\"\"\r\n0,c\r\n",
+          "original,number,more\nx,3,y\nz,3,y\n",
+          "asin\tuserID\n\n\"open\t1\n",
+          "one column\n",
+          ""};
 }
 
 void read(std::string_view bytes) {

@@ -12,15 +12,21 @@ std::vector<std::string> seeds() {
   return {first + second + R"({"epoch":2)",
           first + first,
           first + "\n" + second,
-          R"({"epoch":0.0,"train_seconds":1e308,"eval_seconds":1e308})" "\n" + second,
-          R"({"epoch":0,"train_seconds":1e999,"eval_seconds":"1"})" "\n",
-          R"({"epoch":)" + nested(20000) + R"(,"train_seconds":1,"eval_seconds":1})" "\n",
+          R"({"epoch":0.0,"train_seconds":1e308,"eval_seconds":1e308})"
+          "\n" +
+              second,
+          R"({"epoch":0,"train_seconds":1e999,"eval_seconds":"1"})"
+          "\n",
+          R"({"epoch":)" + nested(20000) +
+              R"(,"train_seconds":1,"eval_seconds":1})"
+              "\n",
           "[]\nnull\n",
           ""};
 }
 
 void read(std::string_view bytes) {
-  for (const std::int64_t epochs : {std::int64_t{0}, std::int64_t{1}, std::int64_t{2}, std::int64_t{1} << 40}) {
+  for (const std::int64_t epochs :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{2}, std::int64_t{1} << 40}) {
     expect_sentence([&] {
       const MetricsLines lines = parse_metrics("run/metrics.jsonl", bytes, epochs);
       if (lines.bytes > bytes.size()) fail("lines that reach beyond the end");

@@ -13,7 +13,8 @@ std::string file(const std::string& dictionary, std::size_t data_bytes, char ver
   std::string bytes = "\x93NUMPY";
   bytes += version;
   bytes += '\0';
-  for (int i = 0; i < (version == 1 ? 2 : 4); ++i) bytes += static_cast<char>(dictionary.size() >> (8 * i) & 255);
+  for (int i = 0; i < (version == 1 ? 2 : 4); ++i)
+    bytes += static_cast<char>(dictionary.size() >> (8 * i) & 255);
   bytes += dictionary;
   for (std::size_t i = 0; i < data_bytes; ++i) bytes += static_cast<char>(37 * i + 11);
   return bytes;
@@ -25,19 +26,20 @@ std::vector<std::string> seeds() {
   const auto of = [](const std::string& descr, const std::string& shape, std::size_t data_bytes) {
     return file("{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n", data_bytes);
   };
-  std::vector<std::string> all = {of("<f4", "(2, 3)", 24),
-                                  of("<f2", "(2, 3)", 12),
-                                  of("<f8", "(3, 2)", 48),
-                                  of(">f4", "(1, 1)", 4),
-                                  of("|O", "(1,)", 8),
-                                  of("<M8[ns]", "(1,)", 8),
-                                  of("<U3", "(2,)", 24),
-                                  of("<f4", "(0, 4611686018427387904)", 0),
-                                  of("<f4", "(4611686018427387904, 4)", 16),
-                                  of("<f4", "()", 4),
-                                  file("{\"shape\": (2L, 3L), 'descr':'<f4','fortran_order':True}", 24, 2),
-                                  file("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4, 3),
-                                  "\x93NUMPY"};
+  std::vector<std::string> all = {
+      of("<f4", "(2, 3)", 24),
+      of("<f2", "(2, 3)", 12),
+      of("<f8", "(3, 2)", 48),
+      of(">f4", "(1, 1)", 4),
+      of("|O", "(1,)", 8),
+      of("<M8[ns]", "(1,)", 8),
+      of("<U3", "(2,)", 24),
+      of("<f4", "(0, 4611686018427387904)", 0),
+      of("<f4", "(4611686018427387904, 4)", 16),
+      of("<f4", "()", 4),
+      file("{\"shape\": (2L, 3L), 'descr':'<f4','fortran_order':True}", 24, 2),
+      file("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4, 3),
+      "\x93NUMPY"};
   for (const char* type : {"|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "|b1"})
     all.push_back(of(type, "(2,)", 2 * static_cast<std::size_t>(type[2] - '0')));
   std::string many = "(";
@@ -67,7 +69,8 @@ void read(std::string_view bytes) {
     InputFile input(path, bytes);
     std::vector<std::int64_t> shape;
     const std::vector<double> values = read_npy_values(input, shape);
-    if (element_count(shape) != static_cast<std::int64_t>(values.size())) fail("a shape that its values do not fill");
+    if (element_count(shape) != static_cast<std::int64_t>(values.size()))
+      fail("a shape that its values do not fill");
   });
 }
 

@@ -43,7 +43,8 @@ void read(std::string_view bytes) {
       const std::vector<std::int64_t>& shape = file.shape(name);
       std::int64_t count = 1;
       for (const std::int64_t size : shape) count *= size;
-      // The caller's name stands in the message of a wrong type: a name that nobody asks for is not looked at.
+      // The caller's name stands in the message of a wrong type: a name that nobody asks for is not looked
+      // at.
       std::size_t floats = 0, integers = 0;
       try {
         floats = file.floats(name).size();
