@@ -66,8 +66,7 @@ std::uint64_t hash_file(const fs::path& file) {
   return XXH3_64bits_digest(state.get());
 }
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t longest = 40;
+std::string printable(std::string_view text, std::size_t longest) {
   std::string result(text.substr(0, longest));
   for (char& c : result) {
     if (c < ' ' || c > '~') c = '?';

@@ -33,8 +33,8 @@ std::vector<char> read_bytes(const std::filesystem::path& file);
 /// The XXH3 hash of a file's bytes.
 std::uint64_t hash_file(const std::filesystem::path& file);
 
-/// `text` for an error message: at most 40 bytes, what is not printable ASCII as `?`.
-std::string printable(std::string_view text);
+/// `text` for an error message: at most `longest` bytes, what is not printable ASCII as `?`.
+std::string printable(std::string_view text, std::size_t longest = 40);
 
 /// "1 pair", "2 pairs", "12,345 pairs".
 std::string counted(std::int64_t count, std::string_view singular);

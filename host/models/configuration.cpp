@@ -8,6 +8,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "data/file_bytes.hpp"
 #include "data/json_text.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
@@ -75,7 +76,7 @@ const Key& Configuration::find(const std::string& name, const std::string& sourc
     if (key.name == name) return key;
     names.push_back(key.name);
   }
-  throw UsageError(fmt::format("{}: there is no key '{}'; did you mean {}?", source, name.substr(0, 80),
+  throw UsageError(fmt::format("{}: there is no key '{}'; did you mean {}?", source, printable(name),
                                nearest_name(name.substr(0, 80), names)));
 }
 
