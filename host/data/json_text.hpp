@@ -14,9 +14,11 @@ constexpr int deepest_json = 64;
 template <class Json>
 Json parse_json(std::string_view text, bool exceptions = false, bool comments = false) {
   bool too_deep = false;
-  const auto within = [&](int depth, typename Json::parse_event_t, Json&) {
-    too_deep |= depth >= deepest_json;
-    return depth < deepest_json;
+  using Event = typename Json::parse_event_t;
+  const auto within = [&](int depth, Event event, Json&) {
+    const bool opens = event == Event::object_start || event == Event::array_start;
+    too_deep |= opens && depth >= deepest_json;
+    return !too_deep;
   };
   Json json = Json::parse(text.begin(), text.end(), within, exceptions, comments);
   return too_deep ? Json(Json::value_t::discarded) : json;
