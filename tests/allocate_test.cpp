@@ -54,16 +54,16 @@ TEST_CASE("an operator says how large its workspace must be and how large it is"
     const Buffer<float> matrix = to_device(backend, random_values(rows * columns, 1));
     const Buffer<float> column = to_device(backend, random_values(columns, 2));
     Buffer<float> mean(backend, columns), deviation(backend, columns), y(backend, rows * columns);
-    const std::size_t needed = backend.batch_norm_relu_workspace(rows, columns);
+    const std::size_t needed = backend.batch_norm_workspace(rows, columns);
     REQUIRE(needed > 64);
     Buffer<std::byte> memory(backend, static_cast<std::int64_t>(needed));
     const auto run = [&](std::size_t size) {
-      backend.batch_norm_relu({matrix.data(), rows, columns}, column.span(), column.span(), 1e-5f,
-                              mean.span(), deviation.span(), y.matrix(rows, columns), {memory.data(), size});
+      backend.batch_norm({matrix.data(), rows, columns}, column.span(), column.span(), 1e-5f, mean.span(),
+                         deviation.span(), y.matrix(rows, columns), {memory.data(), size});
       backend.synchronize();
     };
     const std::string message = error_of([&] { run(64); });
-    CHECK(contains(message, "batch_norm_relu: the workspace has 64 bytes and must have "));
+    CHECK(contains(message, "batch_norm: the workspace has 64 bytes and must have "));
     CHECK(contains(message, "_workspace says how many"));
     CHECK(error_of([&] { run(needed); }).empty());
   });

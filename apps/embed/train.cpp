@@ -97,21 +97,21 @@ void train(sea::Backend& backend, const char* device) {
                                                    backend.topk_dot_workspace(users, items, width, k)})));
   const sea::Workspace workspace = {memory.data(), memory.bytes()};
 
-  // Every operator of a step reads the same state; `advance_step` comes last.
+  // Every operator of a step reads the same states; `advance_step` comes last and counts in both.
   const auto state =
       sea::to_device(backend, std::vector<sea::StepState>{{0, 0, 0, std::min(pairs, batch_size)}});
   const sea::Buffer<float> loss(backend, 1);
-  sea::AdamSettings adam;
-  adam.learning_rate = 0.02;
+  const auto optimizer = sea::to_device(backend, std::vector<sea::OptimizerState>{{0, 0.02}});
+  sea::OptimizerState* const optimizers[] = {optimizer.data()};
   const std::function<void()> step = [&] {
     backend.sample_batch(sampling, 7, state.data(), batch);
     backend.sort_batch(batch, users, state.data(), order, workspace);
     backend.bpr(rows_of(values).row_range(0, users), rows_of(values).row_range(users, items), batch, order,
                 state.data(), sea::BprSum::mean, 1.0f, loss.data(), rows_of(gradients).row_range(0, users),
                 rows_of(gradients).row_range(users, items), workspace);
-    backend.adam(values.span(), gradients.span(), first_moment.span(), second_moment.span(), adam,
-                 state.data());
-    backend.advance_step(state.data(), pairs, batch_size);
+    backend.adam(values.span(), gradients.span(), first_moment.span(), second_moment.span(), {},
+                 optimizer.data());
+    backend.advance_step(state.data(), pairs, batch_size, optimizers);
   };
   step();
   const float first_loss = loss.download().front();

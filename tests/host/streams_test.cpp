@@ -161,9 +161,9 @@ TEST_CASE("streams: two permutations of a step, and those of two steps, tell not
     const auto of = [&](RandomPurpose purpose, std::int64_t at) {
       return KeyedPermutation(999, purpose, at, static_cast<std::uint32_t>(items));
     };
-    const KeyedPermutation visual = of(RandomPurpose::permutation_visual, step);
-    const KeyedPermutation textual = of(RandomPurpose::permutation_textual, step);
-    const KeyedPermutation next = of(RandomPurpose::permutation_visual, step + 1);
+    const KeyedPermutation visual = of(RandomPurpose::permutation, step);
+    const KeyedPermutation textual = of(RandomPurpose::second_permutation, step);
+    const KeyedPermutation next = of(RandomPurpose::permutation, step + 1);
     for (std::uint32_t i = 0; i < items; ++i) {
       modalities.add(visual(i), items, textual(i), items);
       steps.add(visual(i), items, next(i), items);
