@@ -58,8 +58,8 @@ TEST_CASE("an operator says how large its workspace must be and how large it is"
     REQUIRE(needed > 64);
     Buffer<std::byte> memory(backend, static_cast<std::int64_t>(needed));
     const auto run = [&](std::size_t size) {
-      backend.batch_norm({matrix.data(), rows, columns}, column.span(), column.span(), 1e-5f, mean.span(),
-                         deviation.span(), y.matrix(rows, columns), {memory.data(), size});
+      backend.batch_norm({matrix.data(), rows, columns}, column.span(), column.span(), 1e-5f, true,
+                         mean.span(), deviation.span(), y.matrix(rows, columns), {memory.data(), size});
       backend.synchronize();
     };
     const std::string message = error_of([&] { run(64); });

@@ -202,7 +202,7 @@ TEST_CASE(
     }
     before = negatives;
     if (state.count < Pairs::batch) before.clear();
-    backend.advance_step(&state, Pairs::count, Pairs::batch);
+    backend.advance_step(&state, Pairs::count, Pairs::batch, {});
   }
   CHECK(drawn == 14 * Pairs::count);
   for (const Joint* joint : {&places, &successive, &neighbours, &of_users, &of_positives, &seeds})
