@@ -11,6 +11,7 @@ build_packages=(
 )
 test_packages=(catch2 libboost-context-dev python3 ccache)
 bench_packages=(libbenchmark-dev libeigen3-dev)
+fuzz_packages=(clang libclang-rt-14-dev)
 plot_packages=(python3 python3-matplotlib)
 torch_packages=(python3 python3-torch python3-numpy libopenblas0-pthread)
 

@@ -119,8 +119,11 @@ std::string CudaBackend::description() const {
 
 void* CudaBackend::allocate(std::size_t bytes) {
   void* pointer = nullptr;
-  const cudaError_t status =
-      cudaMallocFromPoolAsync(&pointer, std::max<std::size_t>(bytes, 1), context_->pool, context_->stream);
+  // What no memory can hold is not asked for: the driver's rounding up may come round to 0.
+  const cudaError_t status = bytes > std::numeric_limits<std::size_t>::max() / 2
+                                 ? cudaErrorMemoryAllocation
+                                 : cudaMallocFromPoolAsync(&pointer, std::max<std::size_t>(bytes, 1),
+                                                           context_->pool, context_->stream);
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());
     std::size_t free_bytes = 0, total_bytes = 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs a build to a scratch folder, looks what is there, and builds apps/embed against it, as another program would;
-# compares what that prints. Then configures a project that has this one by add_subdirectory.
+# compares what its two programs print. Does the same with the worked example of docs/own_model.md. Then configures a
+# project that has this one by add_subdirectory.
 #
 #   bash tests/package.sh BUILD_FOLDER
 set -euo pipefail
@@ -77,6 +78,18 @@ quietly "making data" "$scratch/prefix/bin/sea" synth "$scratch/data"
 "$own/build/own_model" "$scratch/data" | tee "$scratch/trained"
 awk '{ recall[NR] = $NF } END { exit !(NR == 20 && recall[20] > 0.1 && recall[20] > 2 * recall[1]) }' "$scratch/trained" ||
   fail "the model of docs/own_model.md does not learn"
+# Without learning, recall@10 is 10 / 112; an order of the groups alone has 10 / 12.
+"$scratch/embed/train" | tee "$scratch/printed"
+sed 's/:.*//' "$scratch/expected" | uniq >"$scratch/devices"
+awk -v devices="$(tr '\n' ' ' <"$scratch/devices")" '
+  /: no GPU is there$/ { seen = seen substr($1, 1, length($1) - 1) " "; next }
+  {
+    seen = seen substr($1, 1, length($1) - 1) " "
+    first = $5 + 0; last = $7 + 0; recall = $9 + 0
+    if ($2 != 40 || first < 0.68 || first > 0.70 || last <= 0 || last > 0.2 || recall < 0.7) { print "error: " $0; bad = 1 }
+  }
+  END { if (seen != devices) { print "error: trained on " seen "and not on " devices; bad = 1 }; exit bad }
+' "$scratch/printed"
 
 mkdir "$scratch/parent"
 cat >"$scratch/parent/CMakeLists.txt" <<END

@@ -19,12 +19,16 @@ std::size_t physical_memory() {
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGE_SIZE));
 }
 
+int thread_count(int wanted) {
+  if (wanted < 0)
+    throw Error(fmt::format("CpuBackend: {} threads; it must be at least 1, or 0 for all cores", wanted));
+  return wanted > 0 ? wanted : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 }  // namespace
 
 CpuBackend::CpuBackend(int threads)
-    : pool_(std::make_unique<ThreadPool>(
-          threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency())))),
-      allocation_limit_(physical_memory()) {}
+    : pool_(std::make_unique<ThreadPool>(thread_count(threads))), allocation_limit_(physical_memory()) {}
 
 CpuBackend::~CpuBackend() = default;
 
@@ -38,7 +42,9 @@ std::string CpuBackend::description() const {
 
 void* CpuBackend::allocate(std::size_t bytes) {
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64;
-  const bool fits = rounded <= allocation_limit_ && allocated_ <= allocation_limit_ - rounded;
+  // Close to the largest number, rounding up comes round to 0.
+  const bool fits =
+      rounded >= bytes && rounded <= allocation_limit_ && allocated_ <= allocation_limit_ - rounded;
   void* pointer = fits ? std::aligned_alloc(64, rounded) : nullptr;
   if (pointer == nullptr) {
     throw Error(

@@ -23,14 +23,25 @@ InputFile::InputFile(const fs::path& file) : path(file) {
   if (!fs::exists(status)) throw Error(fmt::format("{}: no such file", file.string()));
   if (!fs::is_regular_file(status)) throw Error(fmt::format("{}: is not a regular file", file.string()));
   size = static_cast<std::int64_t>(fs::file_size(file, error));
-  if (!error) stream.open(file, std::ios::binary);
-  if (error || !stream)
+  if (!error) stream_.open(file, std::ios::binary);
+  if (error || !stream_)
     throw Error(fmt::format("{}: cannot be read: {}", file.string(), std::strerror(errno)));
 }
 
+InputFile::InputFile(const fs::path& file, std::string_view content)
+    : path(file), size(static_cast<std::int64_t>(content.size())), content_(content) {}
+
 void InputFile::read(void* bytes, std::int64_t count) {
-  stream.read(static_cast<char*>(bytes), static_cast<std::streamsize>(count));
-  if (stream.gcount() != count)
+  std::int64_t there = 0;
+  if (content_) {
+    there =
+        static_cast<std::int64_t>(content_->copy(static_cast<char*>(bytes), static_cast<std::size_t>(count)));
+    content_->remove_prefix(static_cast<std::size_t>(there));
+  } else {
+    stream_.read(static_cast<char*>(bytes), static_cast<std::streamsize>(count));
+    there = stream_.gcount();
+  }
+  if (there != count)
     throw Error(fmt::format("{}: cannot be read to its end; it changed or the disk fails", path.string()));
 }
 
@@ -55,8 +66,7 @@ std::uint64_t hash_file(const fs::path& file) {
   return XXH3_64bits_digest(state.get());
 }
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t longest = 40;
+std::string printable(std::string_view text, std::size_t longest) {
   std::string result(text.substr(0, longest));
   for (char& c : result) {
     if (c < ' ' || c > '~') c = '?';

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +14,17 @@ namespace sea {
 /// unreadable.
 struct InputFile {
   explicit InputFile(const std::filesystem::path& file);
+  /// Reads from `content`, which must live as long, and which the messages say is that of `file`.
+  InputFile(const std::filesystem::path& file, std::string_view content);
   /// Reads exactly `count` bytes. Throws Error where they are not there.
   void read(void* bytes, std::int64_t count);
 
   std::filesystem::path path;
-  std::ifstream stream;
   std::int64_t size = 0;  ///< bytes
+
+ private:
+  std::ifstream stream_;
+  std::optional<std::string_view> content_;  ///< what is left of it
 };
 
 /// The whole of a file.
@@ -27,8 +33,8 @@ std::vector<char> read_bytes(const std::filesystem::path& file);
 /// The XXH3 hash of a file's bytes.
 std::uint64_t hash_file(const std::filesystem::path& file);
 
-/// `text` for an error message: at most 40 bytes, what is not printable ASCII as `?`.
-std::string printable(std::string_view text);
+/// `text` for an error message: at most `longest` bytes, what is not printable ASCII as `?`.
+std::string printable(std::string_view text, std::size_t longest = 40);
 
 /// "1 pair", "2 pairs", "12,345 pairs".
 std::string counted(std::int64_t count, std::string_view singular);

@@ -43,7 +43,13 @@ std::vector<std::string> read_id_mapping(const fs::path& file, const std::string
   std::error_code error;
   if (!fs::exists(file, error)) return {};
   const std::vector<char> bytes = read_bytes(file);
-  std::string_view rest(bytes.data(), bytes.size());
+  return parse_id_mapping(file, {bytes.data(), bytes.size()}, number_column, count, notices);
+}
+
+std::vector<std::string> parse_id_mapping(const fs::path& file, std::string_view text,
+                                          const std::string& number_column, std::int64_t count,
+                                          std::vector<std::string>& notices) {
+  std::string_view rest = text;
   std::int64_t line_number = 0;
   const auto next_line = [&] {
     ++line_number;
@@ -76,11 +82,11 @@ std::vector<std::string> read_id_mapping(const fs::path& file, const std::string
     if (fields.size() != names.size())
       fail(fmt::format("{} where the header names {}",
                        counted(static_cast<std::int64_t>(fields.size()), "column"), names.size()));
-    const std::string& text = fields[number_place];
+    const std::string& field = fields[number_place];
     std::int64_t number = -1;
-    const auto [next, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (problem != std::errc() || next != text.data() + text.size() || number < 0)
-      fail(fmt::format("{} is '{}'; it must be a whole number from 0", number_column, printable(text)));
+    const auto [next, problem] = std::from_chars(field.data(), field.data() + field.size(), number);
+    if (problem != std::errc() || next != field.data() + field.size() || number < 0)
+      fail(fmt::format("{} is '{}'; it must be a whole number from 0", number_column, printable(field)));
     if (number >= count) continue;  // an id of which there is no interaction
     const auto place = static_cast<std::size_t>(number);
     if (seen[place]) fail(fmt::format("{} {} has an original id already", number_column, number));

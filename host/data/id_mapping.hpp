@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sea {
@@ -14,5 +15,10 @@ namespace sea {
 /// and value.
 std::vector<std::string> read_id_mapping(const std::filesystem::path& file, const std::string& number_column,
                                          std::int64_t count, std::vector<std::string>& notices);
+
+/// Likewise of the table in `text`, which the messages say is that of `file`.
+std::vector<std::string> parse_id_mapping(const std::filesystem::path& file, std::string_view text,
+                                          const std::string& number_column, std::int64_t count,
+                                          std::vector<std::string>& notices);
 
 }  // namespace sea

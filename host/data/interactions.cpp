@@ -277,9 +277,19 @@ Interactions read_interactions(const fs::path& folder, std::int64_t memory, Trai
   result.name = result.folder.filename().string();
   result.file = interactions_file(result.folder);
   const std::vector<char> bytes = read_bytes(result.file);
-  ParsedPairs parsed = InteractionsParser(result.file, {bytes.data(), bytes.size()}).parse();
-  check_memory(result.file, parsed, memory);
+  Interactions parsed = parse_interactions(result.file, {bytes.data(), bytes.size()}, memory, train_on);
+  parsed.name = std::move(result.name);
+  parsed.folder = std::move(result.folder);
+  return parsed;
+}
 
+Interactions parse_interactions(const fs::path& file, std::string_view text, std::int64_t memory,
+                                TrainOn train_on) {
+  ParsedPairs parsed = InteractionsParser(file, text).parse();
+  check_memory(file, parsed, memory);
+
+  Interactions result;
+  result.file = file;
   result.users = std::int64_t{parsed.largest_user} + 1;
   result.items = std::int64_t{parsed.largest_item} + 1;
   for (const std::size_t label : {1, 2}) {

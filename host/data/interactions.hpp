@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/host_matrix.hpp"
@@ -28,6 +29,10 @@ struct Interactions {
 /// are so large that their index would not fit in `memory` bytes.
 Interactions read_interactions(const std::filesystem::path& folder, std::int64_t memory,
                                TrainOn train_on = TrainOn::train);
+
+/// The interactions in `text`, which the messages say is that of `file`; `name` and `folder` stay empty.
+Interactions parse_interactions(const std::filesystem::path& file, std::string_view text, std::int64_t memory,
+                                TrainOn train_on = TrainOn::train);
 
 /// Throws Error where there is no training pair.
 void check_training(const Interactions& interactions);

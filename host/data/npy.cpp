@@ -21,8 +21,8 @@ void require_order(const fs::path& file, const NpyHeader& header) {
   if (header.fortran_order && header.shape.size() > 1)
     throw Error(fmt::format("{}: is in Fortran order; save numpy.ascontiguousarray(array)", file.string()));
   if (header.descr[0] == '>')
-    throw Error(
-        fmt::format("{}: is big-endian (dtype '{}'); save it as little-endian", file.string(), header.descr));
+    throw Error(fmt::format("{}: is big-endian (dtype '{}'); save it as little-endian", file.string(),
+                            printable(header.descr)));
 }
 
 float half_to_float(std::uint16_t half) {
@@ -68,11 +68,16 @@ NpyHeader read_npy_header(const fs::path& file) {
 
 HostMatrix read_npy_matrix(const fs::path& file) {
   InputFile input(file);
+  return read_npy_matrix(input);
+}
+
+HostMatrix read_npy_matrix(InputFile& input) {
+  const fs::path& file = input.path;
   const NpyHeader header = read_header(input);
   const std::string_view type = std::string_view(header.descr).substr(1);
   if (type != "f2" && type != "f4" && type != "f8")
     throw Error(fmt::format("{}: holds {} (dtype '{}'); float32, float16 or float64 is needed", file.string(),
-                            kind_of(header.descr), header.descr));
+                            kind_of(header.descr), printable(header.descr)));
   require_order(file, header);
   if (header.shape.size() != 2)
     throw Error(fmt::format("{}: has {} ({}); two are needed, items x width", file.string(),
@@ -91,6 +96,11 @@ HostMatrix read_npy_matrix(const fs::path& file) {
 
 std::vector<double> read_npy_values(const fs::path& file, std::vector<std::int64_t>& shape) {
   InputFile input(file);
+  return read_npy_values(input, shape);
+}
+
+std::vector<double> read_npy_values(InputFile& input, std::vector<std::int64_t>& shape) {
+  const fs::path& file = input.path;
   const NpyHeader header = read_header(input);
   require_order(file, header);
   std::vector<double> values(static_cast<std::size_t>(*element_count(header.shape)));
@@ -119,7 +129,7 @@ std::vector<double> read_npy_values(const fs::path& file, std::vector<std::int64
     read_as_double<std::uint64_t>(input, values);
   } else {
     throw Error(fmt::format("{}: holds {} (dtype '{}'); floats or integers are needed", file.string(),
-                            kind_of(header.descr), header.descr));
+                            kind_of(header.descr), printable(header.descr)));
   }
   shape = header.shape;
   return values;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "data/file_bytes.hpp"
 #include "data/host_matrix.hpp"
 
 namespace sea {
@@ -26,8 +27,11 @@ NpyHeader read_npy_header(const std::filesystem::path& file);
 /// type, order or number of dimensions. Values are not examined.
 HostMatrix read_npy_matrix(const std::filesystem::path& file);
 
+HostMatrix read_npy_matrix(InputFile& input);
+
 /// Any float or integer array in C order, flattened, as double; `shape` receives its dimensions.
 std::vector<double> read_npy_values(const std::filesystem::path& file, std::vector<std::int64_t>& shape);
+std::vector<double> read_npy_values(InputFile& input, std::vector<std::int64_t>& shape);
 
 /// One array of a .npz archive to be written.
 struct NpzArray {

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view magic("\x93NUMPY", 6);
 constexpr std::int64_t longest_header = 1 << 16;
+constexpr std::int64_t most_dimensions = 32;  // NumPy's own bound before its version 2
 
 /// Reads the Python dictionary of a header: exactly what NumPy writes, keys in any order.
 class HeaderParser {
@@ -98,6 +99,8 @@ class HeaderParser {
       position_ = static_cast<std::size_t>(next - text_.data());
       take('L');  // Python 2 wrote long integers so
       sizes.push_back(size);
+      if (static_cast<std::int64_t>(sizes.size()) > most_dimensions)
+        malformed(fmt::format("its shape has more than {} dimensions", most_dimensions));
       if (!take(',') && peek() != ')') malformed("its shape is not closed");
     }
     return sizes;
@@ -203,7 +206,7 @@ NpyHeader read_header(InputFile& input) {
   if (promised != there)
     throw Error(fmt::format("{}: is {}: its shape {} of dtype '{}' needs {}, and {} after the header", name,
                             promised > there ? "truncated" : "too long", shape_text(header.shape),
-                            header.descr, counted(promised, "byte"),
+                            printable(header.descr), counted(promised, "byte"),
                             fmt::format("{} {}", grouped(there), there == 1 ? "follows" : "follow")));
   return header;
 }

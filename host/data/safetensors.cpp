@@ -9,10 +9,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "data/atomic_file.hpp"
 #include "data/file_bytes.hpp"
+#include "data/json_text.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -110,9 +112,13 @@ void write_safetensors(const fs::path& file, const std::vector<SafetensorsArray>
 }
 
 Safetensors Safetensors::read(const fs::path& file) {
+  return parse(file, read_bytes(file));
+}
+
+Safetensors Safetensors::parse(const fs::path& file, std::vector<char> content) {
   Safetensors result;
   result.file_ = file;
-  result.bytes_ = read_bytes(file);
+  result.bytes_ = std::move(content);
   const std::vector<char>& bytes = result.bytes_;
   if (bytes.size() < prefix_bytes)
     malformed(file, fmt::format("it has only {}", counted(static_cast<std::int64_t>(bytes.size()), "byte")));
@@ -120,8 +126,8 @@ Safetensors Safetensors::read(const fs::path& file) {
   for (std::size_t i = 0; i < prefix_bytes; ++i)
     length |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
   if (length > bytes.size() - prefix_bytes) malformed(file, "its header is cut off or was never one");
-  const char* text = bytes.data() + prefix_bytes;
-  Json header = Json::parse(text, text + length, nullptr, false);
+  const std::string_view text(bytes.data() + prefix_bytes, static_cast<std::size_t>(length));
+  Json header = parse_json<Json>(text);
   if (!header.is_object()) malformed(file, "its header is not a JSON object");
   const std::size_t data_begin = prefix_bytes + static_cast<std::size_t>(length);
   const std::size_t data_bytes = bytes.size() - data_begin;

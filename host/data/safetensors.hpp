@@ -31,6 +31,9 @@ class Safetensors {
   /// (which `metadata()` leaves out; a file of another writer has none).
   static Safetensors read(const std::filesystem::path& file);
 
+  /// Likewise of `content`, which the messages say is that of `file`.
+  static Safetensors parse(const std::filesystem::path& file, std::vector<char> content);
+
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& name) const { return arrays_.count(name) != 0; }
   std::vector<std::string> names() const;

@@ -8,6 +8,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "data/file_bytes.hpp"
+#include "data/json_text.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
 
@@ -83,8 +85,8 @@ const Key& Configuration::find(const std::string& name, const std::string& sourc
   }
   if (hint.empty()) hint = did_you_mean(wanted, names);
   if (hint.empty()) hint = "; sea models lists the keys";
-  throw UsageError(
-      fmt::format("{}: there is no key '{}' of the model {}{}", source, wanted, model_->name, hint));
+  throw UsageError(fmt::format("{}: there is no key '{}' of the model {}{}", source, printable(wanted),
+                               model_->name, hint));
 }
 
 bool Configuration::has(const std::string& name) const {
@@ -253,8 +255,14 @@ Json read_json_object(const std::filesystem::path& file, const std::string& sour
   if (!in || std::filesystem::is_directory(file, ignored))
     throw UsageError(fmt::format("{}: there is no such file, or it cannot be read", source));
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  return parse_json_object(text, source);
+}
+
+Json parse_json_object(std::string_view text, const std::string& source) {
   try {
-    Json json = Json::parse(text, nullptr, true, true);
+    Json json = parse_json<Json>(text, true, true);
+    if (json.is_discarded())
+      throw UsageError(fmt::format("{}: nests brackets more than {} deep", source, deepest_json));
     if (!json.is_object()) throw UsageError(fmt::format("{}: is not a JSON object", source));
     return json;
   } catch (const Json::parse_error& error) {

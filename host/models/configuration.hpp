@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/key.hpp"
@@ -86,6 +87,9 @@ nlohmann::ordered_json to_json(const KeyValue& value);
 
 /// Reads a JSON file with comments whose root is an object. Throws UsageError, beginning with `source`.
 nlohmann::ordered_json read_json_object(const std::filesystem::path& file, const std::string& source);
+
+/// Likewise of a file's text.
+nlohmann::ordered_json parse_json_object(std::string_view text, const std::string& source);
 
 /// The configuration that `json` holds; keys of a run that are no configuration ("data") are passed over.
 Configuration configuration_of(const nlohmann::ordered_json& json, const std::string& source);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "data/file_bytes.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
 
@@ -60,7 +61,8 @@ Grid::Grid(const Json& json, const ModelDescription& model, const std::string& s
     }
     *this = Grid(texts, model);
   } catch (const std::exception& error) {
-    throw Error(fmt::format("{}: is damaged; its grid cannot be read: {}", source, error.what()));
+    throw Error(
+        fmt::format("{}: is damaged; its grid cannot be read: {}", source, printable(error.what(), 200)));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/file_bytes.hpp"
 #include "models/metric_name.hpp"
 #include "sea/error.hpp"
 
@@ -174,7 +175,8 @@ Key file_key(std::string name, std::string fallback, std::string meaning) {
 }
 
 void refuse_value(const Key& key, std::string_view value, const std::string& source) {
-  throw UsageError(fmt::format("{}: {} is '{}'; it must be {}", source, key.name, value, key.allowed()));
+  throw UsageError(
+      fmt::format("{}: {} is '{}'; it must be {}", source, key.name, printable(value), key.allowed()));
 }
 
 namespace {

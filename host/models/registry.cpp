@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "data/file_bytes.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -70,8 +71,8 @@ ModelChoice find_model(const std::string& name, const std::string& source) {
       names.push_back(preset.name);
     }
   }
-  throw UsageError(
-      fmt::format("{}: there is no model '{}'; the models are {}", source, name, fmt::join(names, ", ")));
+  throw UsageError(fmt::format("{}: there is no model '{}'; the models are {}", source, printable(name),
+                               fmt::join(names, ", ")));
 }
 
 }  // namespace sea

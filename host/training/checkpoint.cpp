@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "data/json_text.hpp"
 #include "data/safetensors.hpp"
 #include "sea/error.hpp"
 
@@ -127,28 +129,39 @@ HostMatrix read_matrix(const Safetensors& file, const fs::path& path, const std:
   return matrix;
 }
 
-void restore_state(const std::string& text, const fs::path& file, Program& program, TrainingState& state) {
-  const Json json = Json::parse(text, nullptr, false);
+void restore_state(const std::string& text, const fs::path& file, Model& model, TrainingState& state) {
+  const Json json = parse_json<Json>(text);
+  // Converted from a fraction, or from more than 63 bits, a number would be any.
+  const auto natural = [&](const Json& of, const char* key) {
+    const Json& number = of.at(key);
+    if (!number.is_number_unsigned() || number.get<std::uint64_t>() > std::uint64_t{INT64_MAX})
+      foreign(file, fmt::format("the '{}' of its state is no natural number", key));
+    return number.get<std::int64_t>();
+  };
+  Program& program = model.program;
+  const std::int64_t pairs = model.schedule.step->pairs(), batch_size = model.schedule.step->batch_size();
   try {
-    const StepState step{json.at("step"), json.at("epoch"), json.at("first"), json.at("count")};
+    const StepState step{natural(json, "step"), natural(json, "epoch"), natural(json, "first"),
+                         natural(json, "count")};
     const auto sums = json.at("loss_sums").get<std::vector<double>>();
-    if (step.step < 0 || step.epoch < 0 || step.first < 0 || step.count < 1 ||
+    // A batch beyond the pairs would be read from beyond their memory.
+    if (step.count < 1 || step.count > batch_size || step.first > pairs - step.count ||
         sums.size() != program.losses().names().size())
       foreign(file, "its state is impossible");
     for (Arena& arena : program.arenas()) {
       const Json& optimizer = json.at("optimizers").at(arena.name());
-      const OptimizerState state_of{optimizer.at("step"), optimizer.at("learning_rate")};
-      if (state_of.step < 0 || !(state_of.learning_rate > 0.0)) foreign(file, "its state is impossible");
+      const OptimizerState state_of{natural(optimizer, "step"), optimizer.at("learning_rate")};
+      if (!(state_of.learning_rate > 0.0)) foreign(file, "its state is impossible");
       arena.upload_state(state_of);
     }
     program.step_state().upload({&step, 1});
     program.losses().upload_sums(sums);
-    state.epochs = json.at("epochs");
+    state.epochs = natural(json, "epochs");
     if (json.contains("best")) {
       const Json& best = json.at("best");
       std::optional<double> value;
       if (best.contains("value")) value = best.at("value").get<double>();
-      state.stopping.restore(best.at("epoch"), value, best.at("without_gain"));
+      state.stopping.restore(natural(best, "epoch"), value, natural(best, "without_gain"));
       state.best_valid = metrics_of(best.at("valid"));
       state.best_test = metrics_of(best.at("test"));
     }
@@ -226,7 +239,7 @@ void read_checkpoint(const fs::path& path, const std::string& identity, Model& m
     const std::span<const char> bytes = file.float_bytes(name);
     program.backend().copy_to_device(array.value, bytes.data(), bytes.size());
   }
-  restore_state(file.metadata().at("state"), path, program, state);
+  restore_state(file.metadata().at("state"), path, model, state);
   if (state.stopping.best_epoch() < 0) return;
   best.parameters.clear();
   for (const ParameterView& view : views) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/file_bytes.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -82,7 +83,7 @@ Metrics metrics_of(const nlohmann::ordered_json& json) {
   if (!json.is_object()) throw Error("metrics are not a JSON object");
   Metrics metrics;
   for (const auto& [name, value] : json.items()) {
-    if (!value.is_number()) throw Error(fmt::format("metric {} is not a number", name));
+    if (!value.is_number()) throw Error(fmt::format("metric {} is not a number", printable(name)));
     metrics.values.emplace_back(name, value.get<double>());
   }
   return metrics;

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "data/atomic_file.hpp"
+#include "data/json_text.hpp"
 #include "data/memory.hpp"
 #include "models/registry.hpp"
 #include "sea/error.hpp"
@@ -66,7 +67,11 @@ fs::path result_file(const fs::path& run) {
 }
 
 Json read_json(const fs::path& file) {
-  Json json = Json::parse(read_text(file), nullptr, false, true);
+  return parse_run_json(file, read_text(file));
+}
+
+Json parse_run_json(const fs::path& file, std::string_view text) {
+  Json json = parse_json<Json>(text, false, true);
   if (!json.is_object()) throw Error(fmt::format("{}: is damaged; it is not a JSON object", file.string()));
   return json;
 }
@@ -216,14 +221,22 @@ void RunFolder::flush_metrics() const {
 double RunFolder::cut_metrics(std::int64_t epochs) {
   const fs::path file = metrics_file(path_);
   const std::string text = fs::exists(file) ? read_text(file) : "";
-  std::size_t end = 0;
-  double seconds = 0.0;
+  const MetricsLines kept = parse_metrics(file, text, epochs);
+  if (kept.bytes != text.size()) {
+    std::error_code error;
+    fs::resize_file(file, kept.bytes, error);
+    if (error) throw Error(fmt::format("{}: cannot be cut: {}", file.string(), error.message()));
+  }
+  return kept.seconds;
+}
+
+MetricsLines parse_metrics(const fs::path& file, std::string_view text, std::int64_t epochs) {
+  MetricsLines lines;
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-    const std::size_t newline = text.find('\n', end);
-    const Json line = newline == std::string::npos
+    const std::size_t newline = text.find('\n', lines.bytes);
+    const Json line = newline == std::string_view::npos
                           ? Json()
-                          : Json::parse(text.begin() + static_cast<std::ptrdiff_t>(end),
-                                        text.begin() + static_cast<std::ptrdiff_t>(newline), nullptr, false);
+                          : parse_json<Json>(text.substr(lines.bytes, newline - lines.bytes));
     const auto number = [&](const char* key) {
       return line.is_object() && line.contains(key) && line[key].is_number();
     };
@@ -231,15 +244,10 @@ double RunFolder::cut_metrics(std::int64_t epochs) {
       throw Error(fmt::format("{}, line {}: is not that of epoch {}, which the checkpoint has behind it",
                               file.string(), epoch + 1, epoch));
     }
-    seconds += line["train_seconds"].get<double>() + line["eval_seconds"].get<double>();
-    end = newline + 1;
+    lines.seconds += line["train_seconds"].get<double>() + line["eval_seconds"].get<double>();
+    lines.bytes = newline + 1;
   }
-  if (end != text.size()) {
-    std::error_code error;
-    fs::resize_file(file, end, error);
-    if (error) throw Error(fmt::format("{}: cannot be cut: {}", file.string(), error.message()));
-  }
-  return seconds;
+  return lines;
 }
 
 void RunFolder::write_result(const Json& result) {

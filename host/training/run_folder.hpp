@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "models/configuration.hpp"
 #include "training/folder_lock.hpp"
@@ -90,7 +91,18 @@ std::filesystem::path result_file(const std::filesystem::path& run);
 
 /// Reads a JSON object that a run left; throws Error where it is damaged.
 nlohmann::ordered_json read_json(const std::filesystem::path& file);
+/// Likewise of its text, which the messages say is that of `file`.
+nlohmann::ordered_json parse_run_json(const std::filesystem::path& file, std::string_view text);
+
 /// Writes `file`, whole or not at all.
 void write_json(const std::filesystem::path& file, const nlohmann::ordered_json& json);
+
+/// The first lines of a metrics.jsonl.
+struct MetricsLines {
+  std::size_t bytes = 0;  ///< that they take
+  double seconds = 0.0;   ///< that they tell of
+};
+/// Those of epochs 0 to `epochs` - 1. Throws Error, beginning with `file`, where `text` begins with others.
+MetricsLines parse_metrics(const std::filesystem::path& file, std::string_view text, std::int64_t epochs);
 
 }  // namespace sea

@@ -22,7 +22,10 @@ struct Workspace {
 enum class Transpose : bool { no, yes };
 
 /// Everything that changes between two training steps, in device memory, so that a recorded step holds no
-/// value of the host.
+/// value of the host. A training begins at {0, 0, 0, min(pairs, batch size)}, which the caller writes. A step
+/// then calls its operators, from `sample_batch` to `adam`, on one and the same state, and `advance_step`
+/// last, with every optimizer that was used: called first it skips the first batch and Adam's t begins at 2,
+/// and an optimizer left out stays at t = 1; neither is an error.
 struct StepState {
   std::int64_t step = 0;   ///< steps finished since the start of training
   std::int64_t epoch = 0;  ///< epochs finished
@@ -30,12 +33,15 @@ struct StepState {
   std::int64_t count = 0;  ///< pairs in this batch
 };
 
-/// Training pairs and what negatives are drawn from. Device memory.
+/// Training pairs and what negatives are drawn from. Device memory. Fewer than 2^31 pairs.
 struct SamplingView {
-  CsrPatternView history;     ///< users x items, the training items of each user, ascending
-  ConstIndexView pair_users;  ///< the pairs to visit in an epoch; a user who has every item has none
-  ConstIndexView pair_items;  ///< parallel to `pair_users`
-  ConstIndexView candidates;  ///< items that occur in training, ascending; every history item is one of them
+  /// users x items: what is never a negative of a user, ascending and distinct, all of it in `candidates`.
+  CsrPatternView history;
+  /// The users of the pairs to visit in an epoch; none whose history holds every candidate.
+  ConstIndexView pair_users;
+  ConstIndexView pair_items;  ///< the positives, parallel to `pair_users`
+  /// What negatives are drawn from, ascending and distinct, at least one: in training, the items of any pair.
+  ConstIndexView candidates;
 };
 
 /// A batch of triples. All three have the batch size as their length; the first `StepState::count` are valid.
@@ -94,7 +100,7 @@ struct AdamSettings {
 };
 
 /// What changes between two updates of an optimizer, in device memory, so that a captured step follows a
-/// schedule.
+/// schedule. Begins at {0, learning rate}, which the caller writes; `advance_step` counts the updates.
 struct OptimizerState {
   std::int64_t step = 0;  ///< updates finished; Adam's t is `step + 1`
   double learning_rate = 1e-3;
@@ -200,9 +206,9 @@ class Backend {
 
   // ---- steps and sampling
 
-  /// Sets `*state` to the next batch: one step further, the next `batch_size` of `pairs` pairs, or the first
-  /// ones of the next epoch. `state->count` becomes the number of pairs of that batch. Counts one more update
-  /// of each of `optimizers`, at most 8, all different.
+  /// Ends a step: sets `*state` to the next batch, one step further, the next `batch_size` of `pairs` pairs,
+  /// or the first ones of the next epoch. `state->count` becomes the number of pairs of that batch. Counts
+  /// one more update of each of `optimizers`, at most 8, all different.
   virtual void advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size,
                             std::span<OptimizerState* const> optimizers = {}) = 0;
 

@@ -2,11 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "sea/backend.hpp"
+#include "sea/error.hpp"
 
 namespace sea {
 
@@ -15,10 +18,9 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
+  /// Throws Error where there is not memory enough, as `Backend::allocate` does.
   Buffer(Backend& backend, std::int64_t count)
-      : backend_(&backend),
-        data_(static_cast<T*>(backend.allocate(static_cast<std::size_t>(count) * sizeof(T)))),
-        count_(count) {}
+      : backend_(&backend), data_(static_cast<T*>(backend.allocate(bytes_of(count)))), count_(count) {}
   Buffer(Buffer&& other) noexcept
       : backend_(other.backend_),
         data_(std::exchange(other.data_, nullptr)),
@@ -52,6 +54,12 @@ class Buffer {
   }
 
  private:
+  static std::size_t bytes_of(std::int64_t count) {
+    if (count < 0 || count > std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(sizeof(T)))
+      throw Error("a buffer of " + std::to_string(count) + " elements cannot be: its bytes must fit 63 bits");
+    return static_cast<std::size_t>(count) * sizeof(T);
+  }
+
   Backend* backend_ = nullptr;
   T* data_ = nullptr;
   std::int64_t count_ = 0;

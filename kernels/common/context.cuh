@@ -10,8 +10,8 @@ namespace sea::cuda {
 
 /// What a CudaBackend holds. An operator takes its stream, its products and the size of the device from here.
 struct Context {
-  /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them in a fork, for the
-  /// others' sake.
+  /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them in a fork,
+  /// for the others' sake.
   int cooperative_multiprocessors() const {
     return in_fork && multiprocessors > 1 ? multiprocessors / 2 : multiprocessors;
   }

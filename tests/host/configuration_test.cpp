@@ -290,6 +290,16 @@ TEST_CASE("configuration: files that are not a configuration", "[configuration]"
   CHECK(contains(message(R"({"knnk": 3})"), "did you mean knn_k?"));
   CHECK(contains(message(R"({"model": 3})"), "model"));
   CHECK(contains(message(R"({"model": "bogus"})"), "bogus"));
+  const std::string brackets = std::string(200'000, '[') + std::string(200'000, ']');
+  CHECK(contains(message(brackets), "nests brackets more than 64 deep"));
+  CHECK(contains(message(R"({"align": )" + brackets + "}"), "nests brackets more than 64 deep"));
+  // What a terminal would take for a command is not printed, nor a novel.
+  CHECK(contains(message(R"({"align": "\u001b[2Jx"})"), "align is '?[2Jx'"));
+  CHECK(contains(message(R"({"\u001b[2Jx": 1})"), "no key '?[2Jx'"));
+  CHECK(contains(message(R"({"model": "\u001b[2Jx"})"), "no model '?[2Jx'"));
+  for (const std::string before : {R"({"align": ")", R"({")", R"({"model": ")"})
+    CHECK(message(before + std::string(100'000, 'x') + (before.size() == 2 ? "\": 1}" : "\"}")).size() <
+          1000);
   for (const char* text : {R"({"knn_k": 3.5})", "{", R"({"model": "bogus"})"})
     CHECK(contains(message(text), "--config " + (folder / "c.json").string()));
   ConfigurationRequest request;

@@ -257,6 +257,23 @@ TEST_CASE("npy: files that are no float matrix are one clear error each", "[npy]
   }
 }
 
+TEST_CASE("npy: messages are of printable text and no longer than a screen", "[npy]") {
+  const TemporaryFolder folder;
+  std::string ones = "(";
+  for (int i = 0; i < 5000; ++i) ones += "1, ";
+  CHECK(contains(matrix_error(folder, npy_bytes(dictionary("<f4", ones + ")"), "1234")),
+                 "its shape has more than 32 dimensions"));
+  const std::string unit(5000, 'x');
+  for (const std::string& descr : {"<M8[\x1b[2J" + unit, "<f4[\x1b[2J" + unit, ">f4[\x1b" + unit}) {
+    for (const char* shape : {"(1,)", "(1, 1)", "(9, 9)"}) {
+      const std::string message = matrix_error(folder, npy_bytes(dictionary(descr, shape), "12345678"));
+      CHECK_FALSE(message.empty());
+      CHECK(message.size() < 1000);
+      CHECK(message.find('\x1b') == std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("npy: an absurd shape is an error before anything is allocated", "[npy]") {
   const TemporaryFolder folder;
   const std::string shape = GENERATE(as<std::string>(), "(1000000000000, 4096)", "(4611686018427387904, 4)",

@@ -1,4 +1,7 @@
+#include <cstdint>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "data/safetensors.hpp"
 #include "sea/device_csr.hpp"
@@ -205,10 +208,50 @@ TEST_CASE("training: damaged and foreign checkpoints", "[training]") {
   refusal(read_file(run / "best.safetensors"));
   write_safetensors(fixture.folder / "foreign.safetensors", {}, {{"made", "elsewhere"}});
   CHECK(contains(refusal(read_file(fixture.folder / "foreign.safetensors")), "not written by this run"));
+  // A state that no training reaches: batches beyond the pairs, and numbers that are none.
+  const Safetensors whole = [&] {
+    write_file(file, good);
+    return Safetensors::read(file);
+  }();
+  const auto with_state = [&](const std::string& key, const Json& value) {
+    Json state = Json::parse(whole.metadata().at("state"));
+    (key.rfind("best.", 0) == 0 ? state["best"][key.substr(5)] : state[key]) = value;
+    std::vector<std::vector<float>> values;
+    std::vector<SafetensorsArray> arrays;
+    for (const std::string& name : whole.names()) values.push_back(whole.floats(name));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      arrays.push_back({whole.names()[i], "F32", whole.shape(whole.names()[i]), values[i].data()});
+    std::map<std::string, std::string> metadata = whole.metadata();
+    metadata["state"] = state.dump();
+    write_safetensors(fixture.folder / "made.safetensors", arrays, metadata);
+    return read_file(fixture.folder / "made.safetensors");
+  };
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, Json>>{{"count", 0},
+                                                 {"count", 257},
+                                                 {"count", 1'000'000'000},
+                                                 {"first", 1'000'000},
+                                                 {"first", INT64_MAX},
+                                                 {"loss_sums", Json::array({1.0})}}) {
+    INFO(key << ' ' << value.dump());
+    CHECK(contains(refusal(with_state(key, value)), "its state is impossible"));
+  }
+  for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{{"step", -1},
+                                                                            {"step", 1e300},
+                                                                            {"epochs", UINT64_MAX},
+                                                                            {"epoch", 0.5},
+                                                                            {"best.epoch", "1"},
+                                                                            {"best.without_gain", -1e300}}) {
+    INFO(key << ' ' << value.dump());
+    CHECK(contains(refusal(with_state(key, value)), "of its state is no natural number"));
+  }
   write_file(file, good);
   // A line that the checkpoint has behind it is gone.
   const std::string metrics = read_file(run / "metrics.jsonl");
   write_file(run / "metrics.jsonl", metrics.substr(0, metrics.size() / 2));
+  CHECK(contains(error_of([&] { train(fixture.data, run, {}, 2); }), "metrics.jsonl, line 1"));
+  const std::string brackets = std::string(200'000, '[') + std::string(200'000, ']');
+  write_file(run / "metrics.jsonl", R"({"epoch": )" + brackets + "}\n" + metrics);
   CHECK(contains(error_of([&] { train(fixture.data, run, {}, 2); }), "metrics.jsonl, line 1"));
   write_file(run / "metrics.jsonl", metrics);
   CHECK(train(fixture.data, run, {}, 2).epochs_run == 4);

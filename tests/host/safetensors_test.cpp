@@ -135,6 +135,11 @@ TEST_CASE("safetensors: truncated, corrupt and foreign files are clear errors", 
   CHECK(contains(with(R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8]})"),
                  "absurd shape"));
   CHECK(contains(with("3"), "is not described"));
+  // Brackets alone, which would be walked through by recursion.
+  const std::string brackets = std::string(200'000, '[') + std::string(200'000, ']');
+  CHECK(contains(with(brackets), "not a JSON object"));
+  CHECK(contains(with(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":)" + brackets + "}"),
+                 "not a JSON object"));
   CHECK(contains(with(R"({"dtype":"F32","shape":[2]})"), "is not described"));
   CHECK(contains(read_error(folder, file_bytes(R"({"__metadata__":{"a":1}})", "")), "is not a string"));
   CHECK(contains(read_error(folder, file_bytes(R"({"__metadata__":[]})", "")),

@@ -75,6 +75,7 @@ void DeviceMemory::protect(const Allocation& allocation, int protection) {
 }
 
 void* DeviceMemory::allocate(std::size_t bytes) {
+  if (bytes > free_bytes()) return nullptr;  // and rounding up does not come round to 0
   const std::size_t used = round_up(std::max<std::size_t>(bytes, 1), alignment);
   const std::size_t pages = round_up(used, page_bytes());
   if (used > free_bytes() || pages + page_bytes() > static_cast<std::size_t>(range_ + range_bytes - next_)) {

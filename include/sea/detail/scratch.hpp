@@ -25,7 +25,8 @@ class Scratch {
     const std::size_t bytes = scratch_bytes<T>(count);
     if (bytes > workspace_.size - used_) {
       throw Error(std::string(name_) + ": the workspace has " + std::to_string(workspace_.size) +
-                  " bytes and needs more");
+                  " bytes and must have " + std::to_string(used_ + bytes) +
+                  " or more; the function beside it whose name ends in _workspace says how many");
     }
     T* pointer = reinterpret_cast<T*>(workspace_.data + used_);
     used_ += bytes;
