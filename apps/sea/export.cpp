@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "run_data.hpp"
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
 #include "models/registry.hpp"
@@ -22,6 +23,7 @@ void run_export(const ExportOptions& options) {
   const std::string ending = to_lower(options.output.extension().string());
   if (ending != ".npz" && ending != ".safetensors")
     throw UsageError(fmt::format("--output {}: must end in .npz or .safetensors", options.output.string()));
+  refuse_folder_of_runs(options.run);
   const RunDescription description = read_run(options.run);
   const Representations representations =
       read_representations(best_file(options.run), description.identity());

@@ -326,8 +326,8 @@ TEST_CASE("runs and data that came in since, were renamed or are gone", "[comman
   const auto before = sea_command({"recommend", shop.run, "--user", "u3"});
   CHECK(before.error.empty());
   // User 3 has items 0, 2, ..., 10.
-  CHECK(shop.recommended("3") == std::set<int>{1, 3, 5, 7, 9, 11});
-  CHECK(shop.recommended("3", {"--exclude", "train"}) == std::set<int>{1, 3, 5, 7, 8, 9, 10, 11});
+  CHECK(shop.recommended("u3") == std::set<int>{1, 3, 5, 7, 9, 11});
+  CHECK(shop.recommended("u3", {"--exclude", "train"}) == std::set<int>{1, 3, 5, 7, 8, 9, 10, 11});
 
   const std::filesystem::path moved = shop.folder / "moved";
   std::filesystem::rename(shop.data, moved);
@@ -344,8 +344,8 @@ TEST_CASE("runs and data that came in since, were renamed or are gone", "[comman
   CHECK(more.code == 0);
   CHECK(notices(more) == 1);
   CHECK(contains(more.error, "its interactions are not all those that " + shop.run + " was trained on"));
-  CHECK(shop.recommended("3") == std::set<int>{3, 7, 9, 11});
-  CHECK(shop.recommended("3", {"--exclude", "train"}) == std::set<int>{3, 5, 7, 8, 9, 10, 11});
+  CHECK(shop.recommended("u3") == std::set<int>{3, 7, 9, 11});
+  CHECK(shop.recommended("u3", {"--exclude", "train"}) == std::set<int>{3, 5, 7, 8, 9, 10, 11});
   // The same names with other numbers are not the same users.
   const std::size_t u3 = ids.find("u3");
   ids.replace(u3, 2, "v3");

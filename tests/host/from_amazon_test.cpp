@@ -58,7 +58,7 @@ bool is_mean(const HostMatrix& features, std::int64_t item) {
     for (std::int64_t row = 0; row < features.rows; ++row)
       sum += row == item ? 0.0 : features.view().row(row)[j];
     const double mean = sum / static_cast<double>(features.rows - 1);
-    if (!(std::abs(features.view().row(item)[j] - mean) < 1e-6)) return false;
+    if (!(std::abs(features.view().row(item)[j] - mean) < 1e-6 * std::max(1.0, std::abs(mean)))) return false;
   }
   return true;
 }
