@@ -78,6 +78,7 @@ Build build_of(const std::string& name, const std::string& distance = "club") {
                                      {"train_batch_size", 96},
                                      {"knn_k", 5},
                                      {"n_layers", 2},
+                                     {"feat_embed_dim", 12},
                                      {"club_steps", 6}}) {
       const auto& keys = configuration.model().keys;
       if (std::any_of(keys.begin(), keys.end(), [k = key](const Key& other) { return other.name == k; }))
@@ -97,7 +98,8 @@ Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_
     const std::int64_t epoch = step / model->schedule.steps, i = step % model->schedule.steps;
     if (i == 0) model->begin_epoch(epoch);
     if (by_parts) {
-      model->schedule.step->run_by_parts();
+      if (model->schedule.before_step) model->schedule.before_step(epoch, i);
+      (model->schedule.choose ? model->schedule.choose(epoch, i) : *model->schedule.step).run_by_parts();
     } else {
       model->step(epoch, i);
     }
@@ -123,11 +125,14 @@ TEST_CASE("training steps of a model are the same on every backend") {
              sea_d = build_of(settings_of(Align::infonce, Distance::l2));
   // An epoch has 5 steps. With CLUB clipped at 0, the biases of freedom's linear layers have a true
   // gradient of 0, whose rounding Adam makes whole steps of: the distance there is l2.
-  const auto [build, steps] =
-      GENERATE_COPY(std::pair(sea_a, 20), std::pair(sea_d, 6), std::pair(build_of("bpr"), 6),
-                    std::pair(build_of("lightgcn"), 6), std::pair(build_of("layergcn"), 12),
-                    std::pair(build_of("vbpr"), 6), std::pair(build_of("freedom"), 12),
-                    std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea", "l2"), 6));
+  const auto [build, steps] = GENERATE_COPY(
+      std::pair(sea_a, 20), std::pair(sea_d, 6), std::pair(build_of("bpr"), 6),
+      std::pair(build_of("lightgcn"), 6), std::pair(build_of("layergcn"), 12), std::pair(build_of("vbpr"), 6),
+      std::pair(build_of("freedom"), 12), std::pair(build_of("mmgcn"), 6), std::pair(build_of("dualgnn"), 6),
+      std::pair(build_of("lattice"), 12), std::pair(build_of("slmrec"), 6), std::pair(build_of("bm3"), 6),
+      std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea", "l2"), 6),
+      std::pair(build_of("lattice+sea", "l2"), 6), std::pair(build_of("slmrec+sea", "l2"), 6),
+      std::pair(build_of("bm3+sea", "l2"), 6));
   CpuBackend cpu(1);
   const Trained reference = train(cpu, build, steps, false);
   for_each_backend([&, &build = build, steps = steps](Backend& backend) {
@@ -149,7 +154,8 @@ TEST_CASE("training steps of a model are the same on every backend") {
 TEST_CASE("captured training steps give the bits of steps done operator by operator, pruned graphs too") {
   for (const auto& [build, steps] :
        {std::pair(build_of(settings_of(Align::solosim, Distance::club)), 6),
-        std::pair(build_of("freedom+sea"), 7), std::pair(build_of("layergcn"), 7)}) {
+        std::pair(build_of("freedom+sea"), 7), std::pair(build_of("layergcn"), 7),
+        std::pair(build_of("dualgnn"), 7), std::pair(build_of("lattice+sea"), 13)}) {
     for_each_backend([&, &build = build, steps = steps](Backend& backend) {
       const Trained captured = train(backend, build, steps, false), done = train(backend, build, steps, true);
       CHECK((captured.losses == done.losses));

@@ -40,7 +40,12 @@ HostCsr transposed(const HostCsr& matrix, bool with_values) {
 
 }  // namespace
 
-HostCsr interaction_graph(const HostCsr& train) {
+namespace {
+
+/// The square graph of users and then items, with a loop at each node where asked; `value` is that of the
+/// entry between nodes of these degrees.
+template <class Value>
+HostCsr node_graph(const HostCsr& train, bool self_loops, const Value& value) {
   const std::int64_t users = train.rows, items = train.columns;
   if (users + items > std::numeric_limits<std::int32_t>::max())
     throw Error(fmt::format("{} users and {} items are more nodes than a graph may have, {}", users, items,
@@ -49,22 +54,38 @@ HostCsr interaction_graph(const HostCsr& train) {
   HostCsr graph;
   graph.rows = graph.columns = users + items;
   graph.row_offsets.reserve(at(users + items) + 1);
-  graph.column_indices.reserve(2 * train.column_indices.size());
-  graph.values.reserve(2 * train.column_indices.size());
-  const auto add_rows = [&](const HostCsr& side, const HostCsr& other, std::int64_t first_column) {
+  graph.column_indices.reserve(2 * train.column_indices.size() + (self_loops ? at(users + items) : 0));
+  graph.values.reserve(graph.column_indices.capacity());
+  const auto add = [&](std::int64_t column, double entry) {
+    graph.column_indices.push_back(static_cast<std::int32_t>(column));
+    graph.values.push_back(static_cast<float>(entry));
+  };
+  const auto add_rows = [&](const HostCsr& side, const HostCsr& other, std::int64_t first_row,
+                            std::int64_t first_column) {
     for (std::int64_t row = 0; row < side.rows; ++row) {
       const auto degree = static_cast<double>(side.row(row).size());
-      for (const std::int32_t column : side.row(row)) {
-        graph.column_indices.push_back(static_cast<std::int32_t>(first_column + column));
-        graph.values.push_back(
-            static_cast<float>(1.0 / std::sqrt(degree * static_cast<double>(other.row(column).size()))));
-      }
+      const bool loop_first = first_row < first_column;
+      if (self_loops && loop_first) add(first_row + row, value(degree, degree));
+      for (const std::int32_t column : side.row(row))
+        add(first_column + column, value(degree, static_cast<double>(other.row(column).size())));
+      if (self_loops && !loop_first) add(first_row + row, value(degree, degree));
       graph.row_offsets.push_back(graph.nonzeros());
     }
   };
-  add_rows(train, by_item, users);
-  add_rows(by_item, train, 0);
+  add_rows(train, by_item, 0, users);
+  add_rows(by_item, train, users, 0);
   return graph;
+}
+
+}  // namespace
+
+HostCsr interaction_graph(const HostCsr& train) {
+  return node_graph(train, false, [](double row, double column) { return 1.0 / std::sqrt(row * column); });
+}
+
+HostCsr mean_graph(const HostCsr& train, bool self_loops) {
+  return node_graph(train, self_loops,
+                    [=](double row, double) { return 1.0 / (row + (self_loops ? 1.0 : 0.0)); });
 }
 
 HostCsr neighbour_graph(const std::vector<std::int32_t>& neighbours, std::int64_t items, std::int64_t k) {

@@ -9,6 +9,10 @@ namespace sea {
 /// row. SEA, Eq. 6.
 HostCsr interaction_graph(const HostCsr& train);
 
+/// The interaction graph whose rows are means, `1 / degree(row)`: MMGCN. With `self_loops` each node is one
+/// of its own neighbours, `1 / (degree(row) + 1)`: LATTICE. Not symmetric; columns ascending.
+HostCsr mean_graph(const HostCsr& train, bool self_loops);
+
 /// The row-normalised neighbour graph of one modality from `neighbours` (items x k ids, unordered): every
 /// value is `1 / k`, columns ascending. Not symmetric. SEA, Eq. 8-10.
 HostCsr neighbour_graph(const std::vector<std::int32_t>& neighbours, std::int64_t items, std::int64_t k);

@@ -22,6 +22,7 @@ Step& Model::step(std::int64_t epoch, std::int64_t i) {
 }
 
 void Model::evaluate() {
+  if (schedule.before_evaluation) schedule.before_evaluation();
   evaluation->draw();
   evaluation->forward();
 }

@@ -7,10 +7,17 @@
 
 namespace sea {
 
-LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out) {
-  const Tensor weight = model.program.parameter(*model.main, name + ".weight", out, in, uniform_fan_in(in));
-  const Tensor bias = model.program.parameter(*model.main, name + ".bias", 1, out, uniform_fan_in(in));
+LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out,
+                                   const Initializer& initial, Arena* arena) {
+  Arena& owner = arena == nullptr ? *model.main : *arena;
+  const Tensor weight =
+      model.program.parameter(owner, name + ".weight", out, in, initial ? initial : uniform_fan_in(in));
+  const Tensor bias = model.program.parameter(owner, name + ".bias", 1, out, uniform_fan_in(in));
   return {weight, bias};
+}
+
+Tensor linear(Tape& tape, Tensor x, const LinearParameters& parameters) {
+  return linear(tape, x, parameters.weight, parameters.bias);
 }
 
 Reader alignment_head_reader(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
@@ -46,14 +53,23 @@ void align(Tape& tape, const AlignmentSettings& settings, Tensor text, Tensor vi
 
 namespace {
 
-/// The network q of CLUB, in an arena of its own that the training tape moves.
-VariationalNetwork variational_network(Model& model, std::int64_t width, const DistanceSettings& settings) {
-  ArenaSettings arena;
-  arena.learning_rate = settings.club_learning_rate;
-  arena.gradients = Gradients::fused;
-  arena.packed = true;
-  Arena& q = model.program.arena("club", arena);
-  model.training->move(q);
+/// The arena of the network q, made where it is not there yet: several tapes may train it.
+Arena& variational_arena(Program& program, double learning_rate) {
+  for (Arena& arena : program.arenas()) {
+    if (arena.name() == "club") return arena;
+  }
+  ArenaSettings settings;
+  settings.learning_rate = learning_rate;
+  settings.gradients = Gradients::fused;
+  settings.packed = true;
+  return program.arena("club", settings);
+}
+
+/// The network q of CLUB, in an arena of its own that the tape moves.
+VariationalNetwork variational_network(Model& model, Tape& tape, std::int64_t width,
+                                       const DistanceSettings& settings) {
+  Arena& q = variational_arena(model.program, settings.club_learning_rate);
+  tape.move(q);
   const std::int64_t hidden = settings.club_hidden;
   VariationalNetwork network{{}, hidden};
   for (const std::string name : {"club.mu", "club.lv"}) {
@@ -72,9 +88,9 @@ VariationalNetwork variational_network(Model& model, std::int64_t width, const D
 
 }  // namespace
 
-void push_apart(Model& model, const DistanceSettings& settings, const std::vector<DistancePair>& pairs) {
+void push_apart(Model& model, Tape& tape, const DistanceSettings& settings,
+                const std::vector<DistancePair>& pairs) {
   if (settings.kind == Distance::none) return;
-  Tape& tape = *model.training;
   const float weight = settings.weight / static_cast<float>(pairs.size());
   if (settings.kind == Distance::l2) {
     for (const DistancePair& pair : pairs)
@@ -82,7 +98,7 @@ void push_apart(Model& model, const DistanceSettings& settings, const std::vecto
     return;
   }
 
-  const VariationalNetwork q = variational_network(model, pairs.front().generic.columns, settings);
+  const VariationalNetwork q = variational_network(model, tape, pairs.front().generic.columns, settings);
   for (const DistancePair& pair : pairs)
     club(tape, "distance." + pair.modality, weight, pair.generic, pair.unique, pair.permutation, q);
   std::vector<FitPair> fit;
@@ -97,8 +113,8 @@ void push_apart(Model& model, const DistanceSettings& settings, const std::vecto
   club_fit(tape, "club_fit", fit, q, settings.club_steps);
 }
 
-void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities) {
-  Tape& tape = *model.training;
+void separate_learning(Model& model, Tape& tape, const ModuleSettings& settings,
+                       std::vector<ModalityParts> modalities) {
   if (settings.align != Align::none) {
     const Tensor visual = modalities.at(0).head, text = modalities.at(1).head;
     Indices samples;
@@ -115,11 +131,11 @@ void separate_learning(Model& model, const ModuleSettings& settings, std::vector
       const RandomPurpose purpose =
           pair.modality == "visual" ? RandomPurpose::permutation : RandomPurpose::second_permutation;
       pair.permutation = sample_permutation(tape, purpose, pair.generic.rows, pair.generic.rows);
-      model.draws["club_permutation_" + pair.modality] = pair.permutation;
+      if (&tape == model.training) model.draws["club_permutation_" + pair.modality] = pair.permutation;
     }
     pairs.push_back(pair);
   }
-  push_apart(model,
+  push_apart(model, tape,
              {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
               settings.club_steps, settings.club_learning_rate},
              pairs);

@@ -49,7 +49,8 @@ struct DistanceSettings {
   double club_learning_rate = 1e-4;
 };
 /// The loss terms distance.MODALITY, and for CLUB the network q with its fit; nothing for Distance::none.
-void push_apart(Model& model, const DistanceSettings& settings, const std::vector<DistancePair>& pairs);
+void push_apart(Model& model, Tape& tape, const DistanceSettings& settings,
+                const std::vector<DistancePair>& pairs);
 
 /// Both modules as a model asks for them; docs/configuration.md has the meaning and range of each.
 struct ModuleSettings {
@@ -72,13 +73,18 @@ struct ModalityParts {
   DistancePair pair;
 };
 /// `align` and `push_apart` on one or two modalities, visual first, with their draws, which are named in
-/// `model.draws`.
-void separate_learning(Model& model, const ModuleSettings& settings, std::vector<ModalityParts> modalities);
+/// `model.draws` where the tape is the one of training. Another tape of one model reads the same parameters.
+void separate_learning(Model& model, Tape& tape, const ModuleSettings& settings,
+                       std::vector<ModalityParts> modalities);
 
-/// A linear layer's parameters NAME.weight (out x in) and NAME.bias, uniform in +-1 / sqrt(in).
+/// A linear layer's parameters NAME.weight (out x in) and NAME.bias, uniform in +-1 / sqrt(in), or the weight
+/// as `initial` says; in the arena "main" unless another one is given.
 struct LinearParameters {
   Tensor weight, bias;
 };
-LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out);
+LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out,
+                                   const Initializer& initial = {}, Arena* arena = nullptr);
+/// X W^T + bias.
+Tensor linear(Tape& tape, Tensor x, const LinearParameters& parameters);
 
 }  // namespace sea

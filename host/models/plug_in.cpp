@@ -13,7 +13,7 @@ PlugIn::PlugIn(const Configuration& configuration) {
 }
 
 void PlugIn::read(Model& model, Tape& tape, const std::string& modality, Tensor representation) {
-  if (!active() || &tape != model.training) return;
+  if (!active() || &tape == model.evaluation) return;
   const std::int64_t half = representation.columns / 2;
   ModalityParts parts;
   parts.pair.modality = modality;
@@ -25,11 +25,12 @@ void PlugIn::read(Model& model, Tape& tape, const std::string& modality, Tensor 
         alignment_head(model, tape, modality, linear(tape, parts.pair.generic, first.weight, first.bias),
                        settings_->head_out);
   }
-  modalities_.push_back(parts);
+  if (modalities_.empty() || modalities_.back().first != &tape) modalities_.push_back({&tape, {}});
+  modalities_.back().second.push_back(parts);
 }
 
 void PlugIn::record(Model& model) {
-  if (active()) separate_learning(model, *settings_, modalities_);
+  for (const auto& [tape, modalities] : modalities_) separate_learning(model, *tape, *settings_, modalities);
 }
 
 ModelDescription with_plug_in(ModelDescription model) {
@@ -40,12 +41,15 @@ ModelDescription with_plug_in(ModelDescription model) {
   model.check = [](const Configuration& configuration) {
     require_features(configuration);
     require_modalities(configuration);
-    if (configuration.integer("embedding_size") % 2 != 0) {
-      throw UsageError(fmt::format("embedding_size is {}; {} splits it into halves, so it must be even",
-                                   configuration.integer("embedding_size"), configuration.model().name));
-    }
+    require_halves(configuration, "embedding_size");
   };
   return model;
+}
+
+void require_halves(const Configuration& configuration, const std::string& width) {
+  if (configuration.integer(width) % 2 == 0) return;
+  throw UsageError(fmt::format("{} is {}; {} splits it into halves, so it must be even", width,
+                               configuration.integer(width), configuration.model().name));
 }
 
 }  // namespace sea

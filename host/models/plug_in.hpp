@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/configuration.hpp"
@@ -21,15 +22,17 @@ class PlugIn {
   bool active() const { return settings_.has_value(); }
   /// Records the head on a representation (items x even width); nothing in the evaluation tape.
   void read(Model& model, Tape& tape, const std::string& modality, Tensor representation);
-  /// Records the losses of all that was read, visual first.
+  /// Records the losses of all that was read, visual first, in each tape that read.
   void record(Model& model);
 
  private:
   std::optional<ModuleSettings> settings_;
-  std::vector<ModalityParts> modalities_;
+  std::vector<std::pair<Tape*, std::vector<ModalityParts>>> modalities_;  ///< by tape
 };
 
 /// The same model with the modules' keys and checks, under the name NAME+sea.
 ModelDescription with_plug_in(ModelDescription model);
+/// Throws UsageError where this key, the width of a representation that is split, is odd.
+void require_halves(const Configuration& configuration, const std::string& width);
 
 }  // namespace sea

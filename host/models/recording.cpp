@@ -80,16 +80,31 @@ std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
   return begin_model(backend, dataset, training_settings(configuration));
 }
 
+Tape& further_training_tape(Model& model, const Dataset& dataset, const std::string& name,
+                            std::vector<Arena*> moves) {
+  Tape& tape = model.program.tape(name, std::move(moves));
+  sample_batch(tape, model.sampling.view(), model.batch);
+  sort_batch(tape, model.batch, dataset.users);
+  return tape;
+}
+
+Step& add_step(Model& model, const std::string& name, std::vector<Tape*> tapes,
+               std::vector<Arena*> without_gradient) {
+  const std::int64_t pairs = model.sampling.pairs(), batch_size = model.batch.users.count;
+  Step& step = model.program.step(name, std::move(tapes), pairs, batch_size, std::move(without_gradient));
+  if (model.schedule.step == nullptr) {
+    model.schedule.step = &step;
+    model.schedule.steps = (pairs + batch_size - 1) / batch_size;
+  }
+  return step;
+}
+
 void finish_model(Model& model, const Embeddings& embeddings) {
   model.users = embeddings.users;
   model.items = embeddings.items;
   model.evaluation->keep(model.users);
   model.evaluation->keep(model.items);
-  const std::int64_t pairs = model.sampling.pairs(), batch_size = model.batch.users.count;
-  if (model.schedule.step == nullptr) {
-    model.schedule.step = &model.program.step("step", {model.training}, pairs, batch_size);
-    model.schedule.steps = (pairs + batch_size - 1) / batch_size;
-  }
+  if (model.schedule.step == nullptr) add_step(model, "step", {model.training});
   model.program.allocate();
 }
 

@@ -37,12 +37,19 @@ std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const TrainingSettings& settings);
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const Configuration& configuration);
+/// One more tape that draws and reads batches, for steps of another kind.
+Tape& further_training_tape(Model& model, const Dataset& dataset, const std::string& name,
+                            std::vector<Arena*> moves);
+/// A step over the model's training pairs; the first one that is added is the schedule's, see Program::step.
+Step& add_step(Model& model, const std::string& name, std::vector<Tape*> tapes,
+               std::vector<Arena*> without_gradient = {});
+
 /// The representations of users and of items, equally wide.
 struct Embeddings {
   Tensor users, items;
 };
-/// Names the representations, which lie in the evaluation tape; makes the step of the training tape, and
-/// allocates.
+/// Names the representations, which lie in the evaluation tape; makes the step of the training tape where
+/// none has been added, and allocates.
 void finish_model(Model& model, const Embeddings& embeddings);
 
 /// Trained rows of all users and then all items, Xavier uniform in either part, under "node_embedding".

@@ -44,9 +44,17 @@ ModelDescription describe_lightgcn();
 ModelDescription describe_layergcn();
 ModelDescription describe_vbpr();
 ModelDescription describe_freedom();
+ModelDescription describe_mmgcn();
+ModelDescription describe_dualgnn();
+ModelDescription describe_lattice();
+ModelDescription describe_slmrec();
+ModelDescription describe_bm3();
 /// The paper's Table 3: SEA's modules plugged in.
 ModelDescription describe_vbpr_sea();
 ModelDescription describe_freedom_sea();
+ModelDescription describe_lattice_sea();
+ModelDescription describe_slmrec_sea();
+ModelDescription describe_bm3_sea();
 
 /// What a model reads of a data folder.
 DatasetFiles dataset_files(const Configuration& configuration);

@@ -21,6 +21,9 @@ struct Schedule {
   /// Where it is there, called before each step.
   std::function<void(std::int64_t epoch, std::int64_t i)> before_step = {};
 
+  /// Where it is there, called before each evaluation: brings up to date what the evaluation tape reads.
+  std::function<void()> before_evaluation = {};
+
   /// The arenas whose learning rate in epoch t is their own times factor^(t / epochs).
   std::vector<Arena*> decaying;
   double learning_rate_factor = 1.0, learning_rate_epochs = 50.0;

@@ -145,7 +145,7 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
     model->values[modality.pair.modality + "_generic"] = modality.pair.generic;
     model->values[modality.pair.modality + "_unique"] = modality.pair.unique;
   }
-  separate_learning(*model, settings, recorded);
+  separate_learning(*model, *model->training, settings, recorded);
   model->values["user_representation"] = embeddings.users;
   model->values["item_representation"] = embeddings.items;
   if (settings.keep_values) {

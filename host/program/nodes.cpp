@@ -170,6 +170,11 @@ Tensor factored_linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, const s
 
 Tensor leaky_relu(Tape& tape, Tensor x, float slope) {
   const Tensor y = tape.activation(x.rows, x.columns);
+  leaky_relu(tape, x, slope, y);
+  return y;
+}
+
+void leaky_relu(Tape& tape, Tensor x, float slope, Tensor y) {
   tape.add(
       {.name = "leaky_relu",
        .inputs = {x},
@@ -180,7 +185,6 @@ Tensor leaky_relu(Tape& tape, Tensor x, float slope) {
            [=](const NodeRun& run) {
              run.backend().leaky_relu_backward(run.value(y), run.gradient(y), slope, run.input_gradient(0));
            }});
-  return y;
 }
 
 Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu) {
@@ -207,6 +211,12 @@ Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu) {
                       run.vector(inverse_deviation), relu, run.input_gradient(0),
                       run.input_gradient_vector(1), run.input_gradient_vector(2), run.workspace());
                 }});
+  return y;
+}
+
+Tensor row_normalize(Tape& tape, Tensor x) {
+  const Tensor y = tape.activation(x.rows, x.columns);
+  row_normalize(tape, x, y);
   return y;
 }
 

@@ -56,12 +56,16 @@ Tensor dropout_mask(Tape& tape, std::int64_t rows, std::int64_t columns, float p
 Tensor random_noise(Tape& tape, Noise noise, std::int64_t rows, std::int64_t columns, std::uint32_t stream);
 
 Tensor leaky_relu(Tape& tape, Tensor x, float slope);
+/// The same, written into `y`, which may be a part of a larger activation.
+void leaky_relu(Tape& tape, Tensor x, float slope, Tensor y);
 
 /// BatchNorm over the rows with batch statistics, with `relu` the ReLU of that; scale and shift (1 x
 /// columns).
 Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu);
 
-/// Writes unit rows into `y`, which may be a part of a larger activation.
+/// Unit rows.
+Tensor row_normalize(Tape& tape, Tensor x);
+/// The same, written into `y`, which may be a part of a larger activation.
 void row_normalize(Tape& tape, Tensor x, Tensor y);
 
 /// Which powers of the graph a propagation adds up, l = 0..count.

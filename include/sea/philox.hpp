@@ -17,7 +17,7 @@ enum class RandomPurpose : std::uint32_t {
   samples = 5,             ///< distinct rows; step = training step
   initial_value = 6,       ///< parameters; step = number of the parameter, index = element
   synthetic = 7,           ///< made-up data
-  prune = 8,               ///< training pairs that an epoch keeps; step = epoch, index = place of the pair
+  prune = 8,               ///< edges of an epoch: step = epoch, index = pair, or row with stream = place
   dropout = 9,             ///< masks; step = training step, index = four elements of a row, stream = matrix
   noise = 10,              ///< likewise
 };

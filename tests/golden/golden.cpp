@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <map>
 
 #include "data/npy.hpp"
+#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea::test {
@@ -84,6 +86,45 @@ void GoldenFolder::upload(Backend& backend, const ParameterView& parameter,
   backend.copy_to_device(parameter.value, all.data(), all.size() * sizeof(float));
 }
 
+void GoldenFolder::upload_parameters(const Program& program, const std::string& model,
+                                     const std::string& case_name) const {
+  for (const ParameterView& parameter : program.parameters()) {
+    std::vector<fs::path> files;
+    for (const std::string& name : golden_names(model, parameter.name))
+      files.emplace_back(fmt::format("{}/parameters/{}.npy", case_name, name));
+    upload(program.backend(), parameter, files);
+  }
+}
+
+void GoldenFolder::compare_gradients(const Program& program, const std::string& model,
+                                     const std::string& case_name, const json& trained,
+                                     GoldenReport& report) const {
+  double largest = 0.0;
+  std::map<std::string, std::vector<double>> expected;
+  for (const std::string name : trained) {
+    expected[name] = values(fmt::format("{}/gradients/{}.npy", case_name, name));
+    largest = std::max(largest, norm(expected[name]));
+  }
+  for (const ParameterView& parameter : program.parameters()) {
+    const std::vector<float> gradient = program.download_gradient(parameter.name);
+    auto next = gradient.begin();
+    for (const std::string& name : golden_names(model, parameter.name)) {
+      const auto found = expected.find(name);
+      if (found == expected.end()) continue;
+      const std::vector<double> golden = found->second;
+      expected.erase(found);
+      const auto size =
+          std::min<std::ptrdiff_t>(gradient.end() - next, static_cast<std::ptrdiff_t>(golden.size()));
+      const std::vector<float> part(next, next + size);
+      next += size;
+      if (!compares(case_name + "/" + name)) continue;
+      report.add("gradients", name, distance(part, golden), 1e-4 * std::max(norm(golden), 1e-3 * largest));
+    }
+  }
+  if (!expected.empty())
+    throw Error(fmt::format("{}: nobody has the parameter {}", case_name, expected.begin()->first));
+}
+
 void GoldenFolder::upload_batch(Model& model, std::int64_t step) const {
   const auto upload = [&](const std::string& name, const Indices& indices) {
     const IndexView to = model.program.value(indices);
@@ -99,6 +140,33 @@ void GoldenFolder::upload_batch(Model& model, std::int64_t step) const {
   for (const auto& [name, draw] : model.draws) upload(name, draw);
   const StepState state{step, 0, 0, count};
   model.program.step_state().upload({&state, 1});
+}
+
+std::vector<std::string> golden_names(const std::string& model, const std::string& parameter) {
+  if (parameter != "node_embedding") return {parameter};
+  if (model == "lightgcn") return {"embedding_dict.user_emb", "embedding_dict.item_emb"};
+  if (model == "layergcn") return {"user_embeddings", "item_embeddings"};
+  return {"user_embedding.weight", "item_id_embedding.weight"};
+}
+
+Configuration configuration_of_case(const std::string& model, const json& description, const json& sea) {
+  Configuration configuration(*find_model(model, "golden").model);
+  const auto set = [&](const std::string& key, const json& value) {
+    if (configuration.has(key)) configuration.set_text(key, value.dump(), "golden");
+  };
+  set("embedding_size", sea["sizes"]["dim"]);
+  set("train_batch_size", sea["sizes"]["batch"]);
+  for (const auto& [key, value] : description.items()) set(key, value);
+  return configuration;
+}
+
+std::vector<float> score_all(const Model& model) {
+  const ConstMatrixView users = model.program.value(model.users), items = model.program.value(model.items);
+  Backend& backend = model.program.backend();
+  const Buffer<float> scores(backend, users.rows * items.rows);
+  backend.matmul(Transpose::no, Transpose::yes, 1.0f, users, items, 0.0f,
+                 scores.matrix(users.rows, items.rows));
+  return scores.download();
 }
 
 GoldenData::GoldenData(const fs::path& golden) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/configuration.hpp"
 #include "models/model.hpp"
 
 // What the replays of golden folders have in common.
@@ -45,6 +46,12 @@ class GoldenFolder {
   /// Copies a parameter's golden values, those of `files` one after the other, to where it lies.
   void upload(Backend& backend, const ParameterView& parameter,
               const std::vector<std::filesystem::path>& files) const;
+  /// CASE/parameters of a model of that kind.
+  void upload_parameters(const Program& program, const std::string& model,
+                         const std::string& case_name) const;
+  /// The gradients of the arrays `trained` against CASE/gradients.
+  void compare_gradients(const Program& program, const std::string& model, const std::string& case_name,
+                         const nlohmann::json& trained, GoldenReport& report) const;
   /// Batch N and the draws that the model names, and the state of that step.
   void upload_batch(Model& model, std::int64_t step) const;
 
@@ -71,9 +78,22 @@ class GoldenData {
 /// A value of the program, without gaps.
 std::vector<float> download(const Program& program, const Tensor& tensor);
 
+/// The names under which a golden case has a parameter of a model: users and items are one array here and two
+/// there.
+std::vector<std::string> golden_names(const std::string& model, const std::string& parameter);
+
+/// A model's configuration: the sizes of the golden SEA runs, and what a case's description says.
+Configuration configuration_of_case(const std::string& model, const nlohmann::json& description,
+                                    const nlohmann::json& sea);
+
+/// The scores of all users and items, after `evaluate`.
+std::vector<float> score_all(const Model& model);
+
 /// The cases of SEA. True where all is within bounds.
 bool replay_sea(const GoldenFolder& golden, Backend& backend);
 /// The other models, on the data and the first batch of `sea`.
 bool replay_models(const GoldenFolder& golden, const GoldenFolder& sea, Backend& backend);
+/// MMGCN, DualGNN, LATTICE, SLMRec and BM3, on the data and the batches of `sea`.
+bool replay_company_first(const GoldenFolder& golden, const GoldenFolder& sea, Backend& backend);
 
 }  // namespace sea::test

@@ -68,6 +68,26 @@ double largest_difference(const Dense& a, const Dense& b) {
 
 }  // namespace
 
+TEST_CASE("mean graph: rows are means over neighbours, with or without the node itself") {
+  std::mt19937 random(5);
+  const HostCsr train = random_csr(random, 13, 17, false);
+  const Dense pairs = dense(train);
+  for (const bool self_loops : {false, true}) {
+    Dense expected = zeros(30, 30);
+    for (std::size_t user = 0; user < 13; ++user) {
+      for (std::size_t item = 0; item < 17; ++item)
+        expected[user][13 + item] = expected[13 + item][user] = pairs[user][item];
+    }
+    for (std::size_t node = 0; node < 30; ++node) {
+      if (self_loops) expected[node][node] = 1.0;
+      double degree = 0.0;
+      for (const double x : expected[node]) degree += x;
+      for (double& x : expected[node]) x = degree == 0.0 ? 0.0 : x / degree;
+    }
+    CHECK(largest_difference(dense(mean_graph(train, self_loops)), expected) < 1e-7);
+  }
+}
+
 TEST_CASE("graph: interactions, against the formula", "[graph]") {
   std::mt19937 random(5);
   for (const auto& [users, items] : {std::pair(13, 7), std::pair(1, 1), std::pair(3, 20)}) {

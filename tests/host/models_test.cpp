@@ -42,8 +42,22 @@ std::vector<Case> cases() {
           {"layergcn", {"n_layers=3", "dropout=0.3"}},
           {"vbpr", {}},
           {"freedom", {"knn_k=5", "n_mm_layers=2"}},
+          {"mmgcn", {"reg_weight=0.1"}},
+          {"dualgnn", {"user_neighbours=60"}},
+          {"lattice", {"knn_k=5", "feat_embed_dim=8"}},
+          {"slmrec", {}},
+          {"bm3", {}},
           {"vbpr+sea", small_modules},
-          {"freedom+sea", joined({"knn_k=5"}, small_modules)}};
+          {"freedom+sea", joined({"knn_k=5"}, small_modules)},
+          {"lattice+sea", joined({"knn_k=5", "feat_embed_dim=8"}, small_modules)},
+          {"slmrec+sea", small_modules},
+          {"bm3+sea", small_modules}};
+}
+
+/// The loss that a model lowers first of all.
+std::string main_loss(const std::string& model) {
+  if (model.rfind("slmrec", 0) == 0) return "main";
+  return model.rfind("bm3", 0) == 0 ? "user_item" : "bpr";
 }
 
 ConfigurationRequest request_of(const Case& c, const std::vector<std::string>& more = {}) {
@@ -84,7 +98,8 @@ TEST_CASE("models: training lowers the loss, with the same bits on any number of
     const std::vector<Json> lines = metrics_of_run(one);
     REQUIRE(lines.size() == 4);
     for (const Json& line : lines) CHECK(std::isfinite(line["train_loss"]["total"].get<double>()));
-    CHECK(lines[3]["train_loss"]["bpr"] < lines[0]["train_loss"]["bpr"]);
+    const std::string loss = main_loss(c.model);
+    CHECK(lines[3]["train_loss"][loss] < lines[0]["train_loss"][loss]);
     CHECK(lines[0]["train_loss"].contains("align") == contains(c.model, "+sea"));
     CHECK(lines[0]["train_loss"].contains("distance") == contains(c.model, "+sea"));
     for (const int threads : {2, 4}) {
@@ -188,14 +203,18 @@ TEST_CASE("models: one modality alone, and what does not go together", "[models]
   const TrainingFixture fixture;
   for (const std::string missing : {"vision_feature_file=null", "text_feature_file=null"}) {
     for (const Case& c :
-         {Case{"vbpr", {missing}}, Case{"freedom", {"knn_k=5", missing}},
+         {Case{"vbpr", {missing}}, Case{"freedom", {"knn_k=5", missing}}, Case{"mmgcn", {missing}},
+          Case{"dualgnn", {missing}}, Case{"lattice", {"knn_k=5", missing}}, Case{"bm3", {missing}},
+          Case{"lattice+sea", joined({"knn_k=5", missing, "align=none", "distance=l2"}, {})},
+          Case{"bm3+sea", joined({missing, "align=none"}, small_modules)},
           Case{"vbpr+sea", joined({missing, "align=none"}, small_modules)},
           Case{"freedom+sea", joined({"knn_k=5", missing, "align=none", "distance=l2"}, {})}}) {
       INFO(c.model << " " << missing);
       const fs::path run = fixture.folder / (c.model + missing);
       CHECK(train_run(fixture.data, run, request_of(c), 2).epochs_run == 4);
       const std::vector<Json> lines = metrics_of_run(run);
-      CHECK(lines[3]["train_loss"]["bpr"] < lines[0]["train_loss"]["bpr"]);
+      const std::string loss = main_loss(c.model);
+      CHECK(lines[3]["train_loss"][loss] < lines[0]["train_loss"][loss]);
     }
   }
   const auto refusal = [](const Case& c) { return error_of([&] { resolve_configuration(request_of(c)); }); };
@@ -204,6 +223,22 @@ TEST_CASE("models: one modality alone, and what does not go together", "[models]
   CHECK(contains(refusal({"freedom+sea", no_features}), "freedom+sea needs one of them"));
   CHECK(contains(refusal({"vbpr+sea", {"text_feature_file=null"}}), "align=none"));
   CHECK(contains(refusal({"vbpr+sea", {"embedding_size=7"}}), "must be even"));
+  for (const std::string model : {"mmgcn", "dualgnn", "lattice", "bm3"})
+    CHECK(contains(refusal({model, no_features}), model + " needs one of them"));
+  for (const std::string missing : {"vision_feature_file", "text_feature_file"}) {
+    CHECK(contains(refusal({"slmrec", {missing + "=null"}}), missing + " is null; slmrec needs both"));
+    CHECK(contains(refusal({"slmrec+sea", {missing + "=null"}}), "slmrec+sea needs both"));
+  }
+  CHECK(contains(refusal({"slmrec", {"embedding_size=1"}}), "must be at least 2"));
+  CHECK(contains(refusal({"lattice+sea", {"feat_embed_dim=7"}}), "feat_embed_dim is 7"));
+  CHECK(contains(refusal({"bm3+sea", {"embedding_size=7"}}), "must be even"));
+  CHECK(contains(refusal({"bm3", {"dropout=1"}}), "dropout"));
+  CHECK(contains(refusal({"dualgnn", {"user_neighbours=201"}}), "from 1 to 200"));
+  CHECK(contains(error_of([&] {
+                   CpuBackend backend(1);
+                   build(backend, fixture.data, {"lattice", {"knn_k=61"}});
+                 }),
+                 "knn_k is 61"));
   CHECK(contains(refusal({"bpr", {"n_layers=2"}}), "there is no key 'n_layers'"));
   CHECK(contains(refusal({"layergcn", {"dropout=1"}}), "dropout"));
   CHECK(contains(error_of([&] {
@@ -213,15 +248,79 @@ TEST_CASE("models: one modality alone, and what does not go together", "[models]
                  "knn_k is 61"));
 }
 
+TEST_CASE("models: an epoch's user graph is a function of the epoch, and evaluation sees the last one",
+          "[models]") {
+  const TrainingFixture fixture;
+  CpuBackend backend(2);
+  const auto model = build(backend, fixture.data, {"dualgnn", {"user_neighbours=120"}});
+  const auto users_in_epoch = [&](std::int64_t epoch) {
+    model->begin_epoch(epoch);
+    model->evaluate();
+    return values_of(model->program, model->users);
+  };
+  model->evaluate();
+  const std::vector<float> built = values_of(model->program, model->users), first = users_in_epoch(0),
+                           second = users_in_epoch(1);
+  CHECK(built == first);
+  CHECK(second != first);
+  CHECK(users_in_epoch(0) == first);
+}
+
+TEST_CASE(
+    "models: lattice learns its graph in the first batch of an epoch, and then moves without a gradient",
+    "[models]") {
+  const TrainingFixture fixture;
+  CpuBackend backend(2);
+  const auto model = build(backend, fixture.data, {"lattice", {"knn_k=5", "feat_embed_dim=8"}});
+  const auto state = [&](const std::string& name) {
+    for (const StateView& view : model->program.states()) {
+      if (view.name == name) return std::vector<float>(view.value, view.value + view.size());
+    }
+    return std::vector<float>();
+  };
+  const auto weight = [&] {
+    for (const ParameterView& view : model->program.parameters()) {
+      if (view.name == "image_trs.weight") return std::vector<float>(view.value, view.value + view.size());
+    }
+    return std::vector<float>();
+  };
+  REQUIRE(model->schedule.steps > 2);
+  model->begin_epoch(0);
+  const std::vector<float> start = weight();
+  model->step(0, 0);
+  const std::vector<float> values = state("item_graph.values"), neighbours = state("item_graph.neighbours");
+  CHECK(std::any_of(values.begin(), values.end(), [](float x) { return x != 0.0f; }));
+  const std::vector<float> after_first = weight();
+  CHECK(after_first != start);
+  // Adam's first step without a gradient: m decays by 0.9, v by 0.999, both corrected for t = 2.
+  model->step(0, 1);
+  const std::vector<float> after_second = weight();
+  const double share =
+      0.9 * (1.0 - 0.9) / (1.0 - 0.9 * 0.9) / std::sqrt(0.999 * 0.001 / (1.0 - 0.999 * 0.999));
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    const double first_move = after_first[i] - start[i], second_move = after_second[i] - after_first[i];
+    if (std::abs(first_move) < 0.0099) continue;  // a gradient as small as Adam's epsilon
+    CHECK(second_move == Approx(share * first_move).epsilon(1e-3));
+  }
+  CHECK(state("item_graph.values") == values);
+  model->evaluate();  // builds a graph of its own
+  CHECK(state("item_graph.values") == values);
+  CHECK(state("item_graph.neighbours") == neighbours);
+  for (std::int64_t i = 2; i < model->schedule.steps; ++i) model->step(0, i);
+  model->begin_epoch(1);
+  model->step(1, 0);
+  CHECK(state("item_graph.values") != values);
+}
+
 TEST_CASE("models: every combination of the plugged-in modules trains", "[models]") {
   const TrainingFixture fixture;
-  for (const std::string model : {"vbpr+sea", "freedom+sea"}) {
+  for (const std::string model : {"vbpr+sea", "freedom+sea", "lattice+sea", "slmrec+sea", "bm3+sea"}) {
     for (const std::string align : {"solosim", "infonce", "none"}) {
       for (const std::string distance : {"club", "l2", "none"}) {
         INFO(model << " " << align << " " << distance);
         CpuBackend backend(1);
         std::vector<std::string> settings = {"align=" + align, "distance=" + distance};
-        if (model == "freedom+sea") settings.push_back("knn_k=5");
+        if (model == "freedom+sea" || model == "lattice+sea") settings.push_back("knn_k=5");
         const auto built = build(backend, fixture.data, {model, joined(settings, small_modules)});
         for (int step = 0; step < 3; ++step) built->step(0, step);
         CHECK(std::isfinite(built->program.losses().download().back()));
