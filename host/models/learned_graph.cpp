@@ -63,8 +63,9 @@ void LearnedGraph::build(const std::vector<std::vector<std::int32_t>>& neighbour
       const HostCsr& frozen = frozen_[m];
       for (std::int64_t e = frozen.row_offsets[item]; e < frozen.row_offsets[item + 1]; ++e)
         row.push_back({frozen.column_indices[e], values.data() + m * capacity, frozen.values[e]});
-      for (std::int64_t e = item * knn_k_; !neighbours[m].empty() && e < (item + 1) * knn_k_; ++e)
-        row.push_back({neighbours[m][e], masks.data() + m * capacity, 1.0f});
+      for (std::int64_t e = item * knn_k_; !neighbours[m].empty() && e < (item + 1) * knn_k_; ++e) {
+        if (neighbours[m][e] >= 0) row.push_back({neighbours[m][e], masks.data() + m * capacity, 1.0f});
+      }
     }
     std::sort(row.begin(), row.end(), [](const Source& a, const Source& b) { return a.column < b.column; });
     for (const Source& source : row) {

@@ -25,7 +25,8 @@ class LearnedGraph {
   /// `knn_k` learned neighbours in each row of each modality.
   LearnedGraph(Backend& backend, std::vector<HostCsr> frozen, std::int64_t knn_k);
 
-  /// Other learned neighbours: items x knn_k ids per modality.
+  /// Other learned neighbours: items x knn_k ids per modality; negative ones, which topk_dot gives where a
+  /// likeness is not a number, are none.
   void build(const std::vector<std::vector<std::int32_t>>& neighbours);
 
   LearnedPattern pattern() const;

@@ -1,5 +1,6 @@
 #include "models/learned_graph.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -87,6 +88,21 @@ TEST_CASE("learned graph: the union of frozen and learned entries, its transpose
         seen[static_cast<std::size_t>(e)] = true;
       }
     }
+  }
+}
+
+TEST_CASE("learned graph: a neighbour that is none leaves the frozen entries alone") {
+  CpuBackend backend(1);
+  const HostCsr frozen = frozen_graph(1, 0.1f);
+  LearnedGraph graph(backend, {frozen}, k);
+  graph.build({lists(7)});
+  graph.build({std::vector<std::int32_t>(static_cast<std::size_t>(items * k), -1)});
+  const LearnedPattern pattern = graph.pattern();
+  REQUIRE(pattern.pattern.row_offsets[items] == frozen.nonzeros());
+  for (std::int64_t e = 0; e < frozen.nonzeros(); ++e) {
+    CHECK(pattern.pattern.column_indices[e] == frozen.column_indices[e]);
+    CHECK(graph.mask(0).data[e] == 0.0f);
+    CHECK(graph.frozen()(0, e) == frozen.values[e]);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "data/graph.hpp"
 #include "data/pruning.hpp"
@@ -310,6 +311,20 @@ TEST_CASE(
   model->begin_epoch(1);
   model->step(1, 0);
   CHECK(state("item_graph.values") != values);
+}
+
+TEST_CASE("models: a training of lattice that diverges ends in a sentence", "[models]") {
+  const TrainingFixture fixture;
+  const Case hostile{"lattice", {"knn_k=5", "feat_embed_dim=8"}};
+  const auto spoil = [](Model& model) {
+    for (const ParameterView& parameter : model.program.parameters()) {
+      if (parameter.name != "text_trs.weight") continue;
+      std::fill(parameter.value, parameter.value + parameter.size(), std::numeric_limits<float>::quiet_NaN());
+    }
+  };
+  CHECK(contains(
+      error_of([&] { train_run(fixture.data, fixture.folder / "run", request_of(hostile), 2, {}, spoil); }),
+      "the training diverged"));
 }
 
 TEST_CASE("models: every combination of the plugged-in modules trains", "[models]") {
