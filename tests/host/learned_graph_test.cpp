@@ -6,6 +6,7 @@
 
 #include "data/graph.hpp"
 #include "sea/cpu.hpp"
+#include "support/backends.hpp"
 #include "support/catch.hpp"
 #include "support/reference.hpp"
 
