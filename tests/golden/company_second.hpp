@@ -51,7 +51,8 @@ class GoldenCase {
 
   /// One training step on a batch of the case's data, operator by operator, all draws but those uploaded
   /// here left out; `look` is called before the update.
-  void run(Model& model, Step& step, std::int64_t batch, const std::function<void()>& look = {}) const;
+  void run(Model& model, Step& step, std::int64_t batch, const std::function<void()>& look = {},
+           bool with_inputs = true) const;
 
   /// The scores of the present parameters: with the evaluation run without its draws, or as they are.
   void evaluate_and_compare_scores(Model& model) const;
@@ -77,5 +78,6 @@ const std::map<std::string, ReplayCase>& company_second_replays();
 
 /// Scores, loss and gradients of one batch, where nothing but the batch is special.
 void replay_one_batch(const GoldenCase& golden);
+void replay_micro(const GoldenCase& golden);
 
 }  // namespace sea::test

@@ -27,7 +27,7 @@ std::vector<std::string> golden_names(const std::string& parameter) {
 const std::map<std::string, ReplayCase>& company_second_replays() {
   static const std::map<std::string, ReplayCase> replays = {{"mgcn", replay_one_batch},
                                                             {"lgmrec", replay_one_batch},
-                                                            {"micro", nullptr},
+                                                            {"micro", replay_micro},
                                                             {"mmssl", nullptr},
                                                             {"pamd", nullptr}};
   return replays;
@@ -112,9 +112,10 @@ void GoldenCase::upload_inputs(const Model& model, Inputs which) const {
   }
 }
 
-void GoldenCase::run(Model& model, Step& step, std::int64_t batch, const std::function<void()>& look) const {
+void GoldenCase::run(Model& model, Step& step, std::int64_t batch, const std::function<void()>& look,
+                     bool with_inputs) const {
   beside_.upload_batch(model, batch);
-  upload_inputs(model, Inputs::step);
+  if (with_inputs) upload_inputs(model, Inputs::step);
   for (Tape* tape : step.tapes()) {
     tape->forward();
     tape->backward();
