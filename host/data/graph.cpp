@@ -101,6 +101,18 @@ HostCsr user_block(const HostCsr& graph, std::int64_t users) {
   return block;
 }
 
+HostCsr pair_graph(const HostCsr& train, bool means) {
+  HostCsr graph = train;
+  graph.values.clear();
+  graph.values.reserve(train.column_indices.size());
+  for (std::int64_t user = 0; user < train.rows; ++user) {
+    const std::size_t degree = train.row(user).size();
+    graph.values.insert(graph.values.end(), degree,
+                        means ? static_cast<float>(1.0 / static_cast<double>(degree)) : 1.0f);
+  }
+  return graph;
+}
+
 HostCsr neighbour_graph(const std::vector<std::int32_t>& neighbours, std::int64_t items, std::int64_t k) {
   if (k < 1 || k > items || neighbours.size() != at(items) * at(k))
     throw Error(fmt::format("{} neighbour ids are not {} for each of {} items", neighbours.size(), k, items));

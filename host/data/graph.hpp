@@ -16,19 +16,9 @@ HostCsr mean_graph(const HostCsr& train, bool self_loops);
 /// The rows of users of a graph of users and then items, with the columns of items alone (users x items).
 HostCsr user_block(const HostCsr& graph, std::int64_t users);
 
-/// The training pairs (users x items), each with the value that its user's number of pairs has.
-template <class Value>
-HostCsr with_values(const HostCsr& train, const Value& value) {
-  HostCsr graph = train;
-  graph.values.clear();
-  for (std::int64_t user = 0; user < train.rows; ++user) {
-    const auto degree = static_cast<std::int64_t>(train.row(user).size());
-    if (degree > 0)
-      graph.values.insert(graph.values.end(), static_cast<std::size_t>(degree),
-                          static_cast<float>(value(static_cast<double>(degree))));
-  }
-  return graph;
-}
+/// The training pairs (users x items), each with the value 1, or with `means` one over its user's number of
+/// pairs.
+HostCsr pair_graph(const HostCsr& train, bool means);
 
 /// The row-normalised neighbour graph of one modality from `neighbours` (items x k ids, unordered): every
 /// value is `1 / k`, columns ascending. Not symmetric. SEA, Eq. 8-10.

@@ -53,8 +53,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     return model->graphs.emplace_back(to_device(backend, graph)).view();
   };
   const CsrView a = keep(interaction_graph(dataset.train));
-  const HostCsr sums = with_values(dataset.train, [](double) { return 1.0; }),
-                means = with_values(dataset.train, [](double degree) { return 1.0 / degree; });
+  const HostCsr sums = pair_graph(dataset.train, false), means = pair_graph(dataset.train, true);
   const CsrView r = keep(sums), r_transposed = keep(transpose(sums)), r_mean = keep(means),
                 r_mean_transposed = keep(transpose(means));
 
