@@ -43,7 +43,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const std::int64_t e = configuration.integer("embedding_size");
   const Tensor nodes = node_embedding(*model, dataset, configuration);
   const std::vector<TrainedFeatures> modalities =
-      trained_features(*model, *model->main, dataset, configuration, progress);
+      trained_features(*model, *model->main, dataset, configuration, e, progress);
 
   const HostCsr interactions = interaction_graph(dataset.train);
   const CsrView a = model->graphs.emplace_back(to_device(backend, interactions)).view();

@@ -2,101 +2,18 @@
 // Recommendation", TKDE 2022), as its authors' code (github.com/CRIPAC-DIG/MICRO) computes it, on sparse item
 // graphs.
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <deque>
 #include <memory>
 
 #include "data/graph.hpp"
-#include "data/neighbours.hpp"
-#include "models/initial_values.hpp"
 #include "models/learned_graph.hpp"
 #include "models/recording.hpp"
 #include "models/shared_keys.hpp"
 #include "models/trained_features.hpp"
-#include "sea/error.hpp"
 
 namespace sea {
 
 namespace {
-
-/// Neighbours are kept in a state, whose numbers are floats: whole numbers up to here are exact.
-constexpr std::int64_t most_items = std::int64_t{1} << 24;
-
-/// A modality's item graph: the neighbours of the epoch's first batch, the values that it gave them, and for
-/// evaluation the neighbours in the present parameters.
-class ItemGraph {
- public:
-  ItemGraph(Model& model, const TrainedFeatures& modality, std::int64_t knn_k)
-      : training(model.program.backend(), {modality.likeness}, knn_k),
-        evaluation(model.program.backend(), {modality.likeness}, knn_k),
-        values(model.program.state(modality.name + "_graph.values", 1, training.pattern().capacity,
-                                   constant_value(0.0f))),
-        program_(model.program),
-        features_(modality.features),
-        layer_(modality.layer),
-        knn_k_(knn_k),
-        kept_(model.program.state(modality.name + "_graph.neighbours", features_.rows, knn_k,
-                                  constant_value(0.0f))) {}
-
-  /// Finds the epoch's neighbours, or brings back those that the epoch began with, where it goes on in its
-  /// middle.
-  void begin_epoch() {
-    const MatrixView kept = program_.value(kept_);
-    if (program_.step_state().download().front().first == 0) {
-      find_neighbours();
-      const std::vector<float> numbers(neighbours_.begin(), neighbours_.end());
-      program_.backend().copy_to_device(kept.data, numbers.data(), numbers.size() * sizeof(float));
-      return training.build({neighbours_});
-    }
-    const std::vector<float> numbers = to_host(program_.backend(), kept).values;
-    training.build({std::vector<std::int32_t>(numbers.begin(), numbers.end())});
-  }
-
-  void before_evaluation() {
-    find_neighbours();
-    evaluation.build({neighbours_});
-  }
-
-  LearnedGraph training, evaluation;
-  const Tensor values;
-
- private:
-  /// Those in the present parameters. The ones found for an evaluation serve the epoch after it.
-  void find_neighbours() {
-    Backend& backend = program_.backend();
-    const std::int64_t items = features_.rows, width = layer_.weight.rows;
-    const Buffer<float> projected(backend, items * width);
-    const ConstMatrixView bias = program_.value(layer_.bias);
-    backend.linear(program_.value(features_), program_.value(layer_.weight),
-                   {bias.data, static_cast<std::size_t>(width)}, projected.matrix(items, width));
-    std::vector<float> rows = projected.download();
-    if (rows == found_in_) return;
-    found_in_ = std::move(rows);
-    neighbours_ = nearest_neighbours(backend, projected.matrix(items, width), knn_k_);
-    if (std::find(neighbours_.begin(), neighbours_.end(), -1) != neighbours_.end())
-      throw Error("the training diverged: an item's features are not finite; lower learning_rate");
-  }
-
-  Program& program_;
-  Tensor features_;
-  LinearParameters layer_;
-  std::int64_t knn_k_;
-  Tensor kept_;
-  std::vector<float> found_in_;  ///< the projected features of `neighbours_`
-  std::vector<std::int32_t> neighbours_;
-};
-
-/// The values of the item graph on this pattern (1 x capacity).
-Tensor mixed_values(Tape& tape, const LearnedGraph& graph, const TrainedFeatures& modality, float lambda) {
-  Program& program = tape.program();
-  const LearnedPattern pattern = graph.pattern();
-  const Tensor unit = row_normalize(tape, linear(tape, modality.features, modality.layer));
-  const Tensor cosines = sddmm(tape, pattern, program.constant(graph.mask(0)), unit, unit);
-  return add(tape, scale(tape, 1.0f - lambda, edge_normalize(tape, pattern, cosines)),
-             scale(tape, lambda, program.constant(graph.frozen())));
-}
 
 /// What a tape reads of a modality's item graph.
 struct GraphValues {
@@ -107,8 +24,6 @@ struct GraphValues {
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress& progress) {
   require_neighbours(configuration, dataset);
-  if (dataset.items > most_items)
-    throw Error(fmt::format("{} items are too many for micro; it takes {}", dataset.items, most_items));
   TrainingSettings settings = training_settings(configuration);
   settings.batches = Batches::users;
   auto model = begin_model(backend, dataset, settings);
@@ -121,10 +36,11 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   model->schedule.decaying.push_back(&learned);
   const Tensor nodes = node_embedding(*model, dataset, configuration);
   const std::vector<TrainedFeatures> modalities =
-      trained_features(*model, learned, dataset, configuration, progress);
+      trained_features(*model, learned, dataset, configuration, e, progress);
   const auto graphs = std::make_shared<std::deque<ItemGraph>>();
   for (const TrainedFeatures& modality : modalities)
-    graphs->emplace_back(*model, modality, configuration.integer("knn_k"));
+    graphs->emplace_back(*model, modality.name + "_graph", std::vector<TrainedFeatures>{modality},
+                         configuration.integer("knn_k"));
   model->schedule.begin_epoch = [graphs](std::int64_t) {
     for (ItemGraph& graph : *graphs) graph.begin_epoch();
   };
@@ -177,7 +93,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     std::vector<GraphValues> item_graphs;
     for (std::size_t m = 0; m < modalities.size(); ++m) {
       const LearnedGraph& of = (*graphs)[m].*graph;
-      item_graphs.push_back({of.pattern(), mixed_values(tape, of, modalities[m], lambda)});
+      const Tensor projected = linear(tape, modalities[m].features, modalities[m].layer);
+      item_graphs.push_back({of.pattern(), item_graph_values(tape, of, {projected}, {}, lambda)});
     }
     return item_graphs;
   };

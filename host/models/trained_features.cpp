@@ -6,23 +6,24 @@
 namespace sea {
 
 std::vector<TrainedFeatures> trained_features(Model& model, Arena& arena, Dataset& dataset,
-                                              const Configuration& configuration, const Progress& progress) {
+                                              const Configuration& configuration, std::int64_t width,
+                                              const Progress& progress) {
   Backend& backend = model.program.backend();
   std::vector<TrainedFeatures> modalities;
   for (ItemFeatures& raw : dataset.features) {
-    const std::int64_t width = raw.values.columns;
+    const std::int64_t columns = raw.values.columns;
     TrainedFeatures modality;
+    modality.modality = raw.modality;
     modality.name = raw.modality == "visual" ? "image" : "text";
     {
       const Buffer<float> features = to_device(backend, raw.values.values);
-      modality.likeness = likeness_graph(backend, raw, features.matrix(dataset.items, width),
+      modality.likeness = likeness_graph(backend, raw, features.matrix(dataset.items, columns),
                                          configuration.integer("knn_k"), progress);
     }
     modality.features = model.program.parameter(arena, modality.name + "_embedding.weight", dataset.items,
-                                                width, given_values(std::move(raw.values.values)));
+                                                columns, given_values(std::move(raw.values.values)));
     raw.values = {};
-    modality.layer = linear_parameters(model, modality.name + "_trs", width,
-                                       configuration.integer("embedding_size"), {}, &arena);
+    modality.layer = linear_parameters(model, modality.name + "_trs", columns, width, {}, &arena);
     modalities.push_back(std::move(modality));
   }
   return modalities;

@@ -12,14 +12,17 @@ namespace sea {
 /// A modality whose features are trained, with the layer that projects them and the likeness graph of the raw
 /// ones (learned_graph.hpp), which stays as it is.
 struct TrainedFeatures {
+  std::string modality;    ///< visual, textual
   std::string name;        ///< image, text
   Tensor features;         ///< NAME_embedding.weight, at first the raw features
-  LinearParameters layer;  ///< NAME_trs, to the width embedding_size
+  LinearParameters layer;  ///< NAME_trs
   HostCsr likeness;        ///< with knn_k entries in each row
 };
-/// Those of all modalities, visual first, in this arena; the host's copies of the features are freed.
+/// Those of all modalities, visual first, in this arena, with layers of this output width; the host's copies
+/// of the features are freed.
 std::vector<TrainedFeatures> trained_features(Model& model, Arena& arena, Dataset& dataset,
-                                              const Configuration& configuration, const Progress& progress);
+                                              const Configuration& configuration, std::int64_t width,
+                                              const Progress& progress);
 
 /// The sum of equally shaped modalities, each row weighted by attention: the weights of row i are the softmax
 /// over the modalities m of v . tanh(W x_m,i + b). `both` has the two side by side; W and b are the linear

@@ -14,16 +14,6 @@ namespace sea::test {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-namespace {
-
-/// Users and items are one array here and two there.
-std::vector<std::string> golden_names(const std::string& parameter) {
-  if (parameter == "node_embedding") return {"user_embedding.weight", "item_id_embedding.weight"};
-  return {parameter};
-}
-
-}  // namespace
-
 const std::map<std::string, ReplayCase>& company_second_replays() {
   static const std::map<std::string, ReplayCase> replays = {{"mgcn", replay_one_batch},
                                                             {"lgmrec", replay_one_batch},
@@ -84,7 +74,7 @@ std::unique_ptr<Model> GoldenCase::build(const Configuration& configuration) con
   auto model = configuration.model().build(backend_, data, configuration, [](const std::string&) {});
   for (const ParameterView& parameter : model->program.parameters()) {
     std::vector<fs::path> files;
-    for (const std::string& name : golden_names(parameter.name))
+    for (const std::string& name : golden_names(settings_.at("model"), parameter.name))
       files.emplace_back(fmt::format("{}/parameters/{}.npy", name_, name));
     golden_.upload(backend_, parameter, files);
   }
@@ -132,12 +122,8 @@ void GoldenCase::evaluate_and_compare_scores(Model& model) const {
 }
 
 void GoldenCase::compare_scores(const Model& model) const {
-  const ConstMatrixView users = model.program.value(model.users), items = model.program.value(model.items);
-  const Buffer<float> scores(backend_, users.rows * items.rows);
-  backend_.matmul(Transpose::no, Transpose::yes, 1.0f, users, items, 0.0f,
-                  scores.matrix(users.rows, items.rows));
   const std::vector<double> expected = values("scores.npy");
-  report_.add("scores", "scores", distance(scores.download(), expected), 1e-5 * norm(expected));
+  report_.add("scores", "scores", distance(score_all(model), expected), 1e-5 * norm(expected));
 }
 
 void GoldenCase::compare_loss(const std::string& name, double ours, double expected) const {
@@ -161,7 +147,7 @@ void GoldenCase::compare_gradients(const Program& program, const Step& step) con
       std::vector<float> gradient(static_cast<std::size_t>(parameter.size()));
       if (moved(arena)) gradient = program.download_gradient(parameter.name);
       auto next = gradient.begin();
-      for (const std::string& name : golden_names(parameter.name)) {
+      for (const std::string& name : golden_names(settings_.at("model"), parameter.name)) {
         const auto found = expected.find(name);
         if (found == expected.end()) {
           // Those that this step does not train.
@@ -187,7 +173,7 @@ void GoldenCase::compare_parameters_after(const Program& program) const {
     std::vector<float> values_after(static_cast<std::size_t>(parameter.size()));
     backend_.copy_to_host(values_after.data(), parameter.value, values_after.size() * sizeof(float));
     auto next = values_after.begin();
-    for (const std::string& name : golden_names(parameter.name)) {
+    for (const std::string& name : golden_names(settings_.at("model"), parameter.name)) {
       const std::vector<double> expected = values(fmt::format("parameters_after/{}.npy", name));
       const auto size =
           std::min<std::ptrdiff_t>(values_after.end() - next, static_cast<std::ptrdiff_t>(expected.size()));
