@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
       if (golden.manifest().contains(name))
         return sea::test::replay_company_first(golden, beside, *backend) ? 0 : 1;
     }
+    if (sea::test::is_company_second(golden))
+      return sea::test::replay_company_second(golden, beside, *backend) ? 0 : 1;
     return sea::test::replay_models(golden, beside, *backend) ? 0 : 1;
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "models/initial_values.hpp"
+#include "sea/device_csr.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
 #include "support/reference.hpp"
@@ -255,6 +256,43 @@ TEST_CASE("nodes: a learned graph, from two embeddings to what it propagates", "
                          central_differences([&](auto& v) { return loss(v, start_q); }, start_p)) < 1e-4);
     CHECK(relative_error(program.download_gradient("q"),
                          central_differences([&](auto& v) { return loss(start_p, v); }, start_q)) < 1e-4);
+  });
+}
+
+TEST_CASE("nodes: a constant graph that is not square, into a part of a larger array", "[nodes]") {
+  // Two rows above three: the first two entries, and the last two, of the graph below.
+  for_each_backend([](Backend& backend) {
+    const DeviceCsr graph(backend, 2, 3, std::vector<std::int64_t>{0, 2, 3},
+                          std::vector<std::int32_t>{0, 2, 1}, std::vector<float>{0.5f, -2.0f, 3.0f}),
+        transposed(backend, 3, 2, std::vector<std::int64_t>{0, 1, 2, 3}, std::vector<std::int32_t>{0, 1, 0},
+                   std::vector<float>{0.5f, 3.0f, -2.0f});
+    Program program(backend, 5);
+    Arena& arena = program.arena("main", {});
+    Tape& tape = program.tape("training", {&arena});
+    const std::vector<float> x = random_values(12, 1);
+    const Tensor p = program.parameter(arena, "p", 3, 4, given_values(x));
+    const Tensor all = tape.activation(5, 4);
+    spmm(tape, graph.view(), transposed.view(), p, all.row_range(0, 2));
+    copy(tape, p, all.row_range(2, 3));
+    const Tensor again = spmm(tape, graph.view(), transposed.view(), all.row_range(2, 3));
+    matrix_norm(tape, "all", 1.0f, all, MatrixNorm::half_squares, 1.0, false);
+    matrix_norm(tape, "again", 2.0f, again, MatrixNorm::half_squares, 1.0, false);
+    program.allocate();
+    tape.forward();
+    tape.backward();
+    const auto loss = [&](const Values& v) {
+      double sum = 0.0;
+      for (int j = 0; j < 4; ++j) {
+        const double first = 0.5 * v[j] - 2.0 * v[8 + j], second = 3.0 * v[4 + j];
+        sum += 3.0 * (first * first + second * second) / 2.0;
+      }
+      for (const double value : v) sum += value * value / 2.0;
+      return sum;
+    };
+    const Values start = to_double(x);
+    CHECK(std::abs(program.losses().download()[0] + 2.0 * program.losses().download()[1] - loss(start)) <
+          1e-4);
+    CHECK(relative_error(program.download_gradient("p"), central_differences(loss, start)) < 1e-4);
   });
 }
 

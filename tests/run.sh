@@ -130,7 +130,7 @@ for program in "${replays[@]}"; do
   [ -x "$bin/$program" ] || continue
   if [ -n "$filter" ] && [[ $program != *"$filter"* ]]; then continue; fi
   matched=1
-  for cases in golden golden_baselines golden_company_first; do
+  for cases in golden golden_baselines golden_company_first golden_company_second; do
     if [ -d "$shared/$cases" ]; then
       run_program "$program" "$shared/$cases"
     else

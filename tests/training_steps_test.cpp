@@ -130,6 +130,7 @@ TEST_CASE("training steps of a model are the same on every backend") {
       std::pair(build_of("lightgcn"), 6), std::pair(build_of("layergcn"), 12), std::pair(build_of("vbpr"), 6),
       std::pair(build_of("freedom"), 12), std::pair(build_of("mmgcn"), 6), std::pair(build_of("dualgnn"), 6),
       std::pair(build_of("lattice"), 12), std::pair(build_of("slmrec"), 6), std::pair(build_of("bm3"), 6),
+      std::pair(build_of("mgcn"), 6), std::pair(build_of("lgmrec"), 6), std::pair(build_of("micro"), 12),
       std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea", "l2"), 6),
       std::pair(build_of("lattice+sea", "l2"), 6), std::pair(build_of("slmrec+sea", "l2"), 6),
       std::pair(build_of("bm3+sea", "l2"), 6));

@@ -88,6 +88,31 @@ HostCsr mean_graph(const HostCsr& train, bool self_loops) {
                     [=](double row, double) { return 1.0 / (row + (self_loops ? 1.0 : 0.0)); });
 }
 
+HostCsr user_block(const HostCsr& graph, std::int64_t users) {
+  HostCsr block;
+  block.rows = users;
+  block.columns = graph.rows - users;
+  block.row_offsets.assign(graph.row_offsets.begin(), graph.row_offsets.begin() + users + 1);
+  const std::int64_t count = block.row_offsets.back();
+  block.values.assign(graph.values.begin(), graph.values.begin() + count);
+  block.column_indices.reserve(at(count));
+  for (std::int64_t e = 0; e < count; ++e)
+    block.column_indices.push_back(graph.column_indices[at(e)] - static_cast<std::int32_t>(users));
+  return block;
+}
+
+HostCsr pair_graph(const HostCsr& train, bool means) {
+  HostCsr graph = train;
+  graph.values.clear();
+  graph.values.reserve(train.column_indices.size());
+  for (std::int64_t user = 0; user < train.rows; ++user) {
+    const std::size_t degree = train.row(user).size();
+    graph.values.insert(graph.values.end(), degree,
+                        means ? static_cast<float>(1.0 / static_cast<double>(degree)) : 1.0f);
+  }
+  return graph;
+}
+
 HostCsr neighbour_graph(const std::vector<std::int32_t>& neighbours, std::int64_t items, std::int64_t k) {
   if (k < 1 || k > items || neighbours.size() != at(items) * at(k))
     throw Error(fmt::format("{} neighbour ids are not {} for each of {} items", neighbours.size(), k, items));

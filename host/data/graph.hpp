@@ -13,6 +13,13 @@ HostCsr interaction_graph(const HostCsr& train);
 /// of its own neighbours, `1 / (degree(row) + 1)`: LATTICE. Not symmetric; columns ascending.
 HostCsr mean_graph(const HostCsr& train, bool self_loops);
 
+/// The rows of users of a graph of users and then items, with the columns of items alone (users x items).
+HostCsr user_block(const HostCsr& graph, std::int64_t users);
+
+/// The training pairs (users x items), each with the value 1, or with `means` one over its user's number of
+/// pairs.
+HostCsr pair_graph(const HostCsr& train, bool means);
+
 /// The row-normalised neighbour graph of one modality from `neighbours` (items x k ids, unordered): every
 /// value is `1 / k`, columns ascending. Not symmetric. SEA, Eq. 8-10.
 HostCsr neighbour_graph(const std::vector<std::int32_t>& neighbours, std::int64_t items, std::int64_t k);

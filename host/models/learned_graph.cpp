@@ -1,9 +1,14 @@
 #include "models/learned_graph.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "data/neighbours.hpp"
+#include "models/initial_values.hpp"
 #include "models/recording.hpp"
 #include "sea/device_csr.hpp"
+#include "sea/error.hpp"
 
 namespace sea {
 
@@ -108,6 +113,102 @@ LearnedPattern LearnedGraph::pattern() const {
 
 ConstMatrixView LearnedGraph::mask(std::size_t modality) const {
   return {masks_.data() + static_cast<std::int64_t>(modality) * capacity_, 1, capacity_};
+}
+
+namespace {
+
+/// Neighbours are kept in a state, whose numbers are floats: whole numbers up to here are exact.
+constexpr std::int64_t most_items = std::int64_t{1} << 24;
+
+std::vector<HostCsr> frozen_graphs(const std::vector<TrainedFeatures>& modalities) {
+  std::vector<HostCsr> graphs;
+  for (const TrainedFeatures& modality : modalities) {
+    if (modality.features.rows > most_items)
+      throw Error(fmt::format("{} items are too many for a learned item graph; it takes {}",
+                              modality.features.rows, most_items));
+    graphs.push_back(modality.likeness);
+  }
+  return graphs;
+}
+
+}  // namespace
+
+ItemGraph::ItemGraph(Model& model, const std::string& name, std::vector<TrainedFeatures> modalities,
+                     std::int64_t knn_k)
+    : training(model.program.backend(), frozen_graphs(modalities), knn_k),
+      evaluation(model.program.backend(), frozen_graphs(modalities), knn_k),
+      program_(model.program),
+      modalities_(std::move(modalities)),
+      knn_k_(knn_k),
+      projected_(modalities_.size()),
+      neighbours_(modalities_.size()) {
+  const auto rows = static_cast<std::int64_t>(modalities_.size()) * modalities_.front().features.rows;
+  kept_ = program_.state(name + ".neighbours", rows, knn_k, constant_value(0.0f));
+  values = program_.state(name + ".values", 1, training.pattern().capacity, constant_value(0.0f));
+}
+
+void ItemGraph::begin_epoch() {
+  const MatrixView kept = program_.value(kept_);
+  if (program_.step_state().download().front().first == 0) {
+    find_neighbours();
+    std::vector<float> all;
+    for (const auto& ids : neighbours_) all.insert(all.end(), ids.begin(), ids.end());
+    program_.backend().copy_to_device(kept.data, all.data(), all.size() * sizeof(float));
+    return training.build(neighbours_);
+  }
+  const std::vector<float> all = to_host(program_.backend(), kept).values;
+  const auto size = static_cast<std::ptrdiff_t>(all.size() / modalities_.size());
+  std::vector<std::vector<std::int32_t>> ids;
+  for (auto first = all.begin(); first != all.end(); first += size) ids.emplace_back(first, first + size);
+  training.build(ids);
+}
+
+void ItemGraph::before_evaluation() {
+  find_neighbours();
+  evaluation.build(neighbours_);
+}
+
+/// Those in the present parameters. The ones found for an evaluation serve the epoch after it.
+void ItemGraph::find_neighbours() {
+  Backend& backend = program_.backend();
+  for (std::size_t m = 0; m < modalities_.size(); ++m) {
+    const Tensor& features = modalities_[m].features;
+    const LinearParameters& layer = modalities_[m].layer;
+    const std::int64_t items = features.rows, width = layer.weight.rows;
+    const Buffer<float> projected(backend, items * width);
+    const ConstMatrixView bias = program_.value(layer.bias);
+    backend.linear(program_.value(features), program_.value(layer.weight),
+                   {bias.data, static_cast<std::size_t>(width)}, projected.matrix(items, width));
+    std::vector<float> rows = projected.download();
+    if (rows == projected_[m]) continue;
+    projected_[m] = std::move(rows);
+    neighbours_[m] = nearest_neighbours(backend, projected.matrix(items, width), knn_k_);
+    // A similarity that is not a number is never taken.
+    if (std::find(neighbours_[m].begin(), neighbours_[m].end(), -1) != neighbours_[m].end())
+      throw Error("the training diverged: an item's features are not finite; lower learning_rate");
+  }
+}
+
+Tensor item_graph_values(Tape& tape, const LearnedGraph& graph, const std::vector<Tensor>& projected,
+                         Tensor modal_weight, float lambda) {
+  Program& program = tape.program();
+  const LearnedPattern pattern = graph.pattern();
+  const auto count = static_cast<std::int64_t>(projected.size());
+  const Tensor learned = tape.activation(count, pattern.capacity), frozen = program.constant(graph.frozen());
+  for (std::int64_t m = 0; m < count; ++m) {
+    const auto modality = static_cast<std::size_t>(m);
+    const Tensor unit = row_normalize(tape, projected[modality]);
+    copy(tape, sddmm(tape, pattern, program.constant(graph.mask(modality)), unit, unit),
+         learned.row_range(m, 1));
+  }
+  Tensor mixed = learned, mixed_frozen = frozen;
+  if (count == 2) {
+    const Tensor weights = softmax(tape, modal_weight);
+    mixed = matmul(tape, Transpose::no, Transpose::no, weights, learned);
+    mixed_frozen = matmul(tape, Transpose::no, Transpose::no, weights, frozen);
+  }
+  return add(tape, scale(tape, 1.0f - lambda, edge_normalize(tape, pattern, mixed)),
+             scale(tape, lambda, mixed_frozen));
 }
 
 }  // namespace sea

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "data/dataset.hpp"
 #include "data/host_matrix.hpp"
 #include "models/model.hpp"
+#include "models/trained_features.hpp"
 #include "program/nodes.hpp"
 
 namespace sea {
@@ -44,5 +46,38 @@ class LearnedGraph {
   Buffer<std::int32_t> columns_, transposed_columns_, permutation_;
   Buffer<float> masks_, frozen_values_;
 };
+
+/// An item graph that is learned from one or more modalities in the first batch of every epoch: its patterns,
+/// of that batch and, for evaluation, of the present parameters; and its values, which the epoch's other
+/// batches read. Neighbours and values are states, under the names NAME.neighbours and NAME.values.
+class ItemGraph {
+ public:
+  ItemGraph(Model& model, const std::string& name, std::vector<TrainedFeatures> modalities,
+            std::int64_t knn_k);
+
+  /// Finds the epoch's neighbours, or brings back those that the epoch began with where it goes on in its
+  /// middle.
+  void begin_epoch();
+  void before_evaluation();
+
+  LearnedGraph training, evaluation;
+  Tensor values;  ///< 1 x capacity
+
+ private:
+  void find_neighbours();
+
+  Program& program_;
+  std::vector<TrainedFeatures> modalities_;
+  std::int64_t knn_k_;
+  Tensor kept_;
+  std::vector<std::vector<float>> projected_;  ///< what `neighbours_` were found in
+  std::vector<std::vector<std::int32_t>> neighbours_;
+};
+
+/// The values of the item graph on this pattern (1 x capacity), (1 - lambda) L + lambda sum_m w_m O_m: L the
+/// normalised sum of w_m times the cosines of the modalities' projections, O_m the frozen graphs, w the
+/// softmax of `modal_weight` (1 x modalities), which is empty for one modality.
+Tensor item_graph_values(Tape& tape, const LearnedGraph& graph, const std::vector<Tensor>& projected,
+                         Tensor modal_weight, float lambda);
 
 }  // namespace sea

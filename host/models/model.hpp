@@ -27,12 +27,18 @@ class DeviceSampling {
   std::int64_t pairs() const { return pair_users_.size(); }
   /// Pairs left out, see the constructor.
   std::int64_t dropped_pairs() const { return dropped_; }
+  /// The same data for batches of users: of those who have a training item, and not every item.
+  UserSamplingView user_view() const { return {history_.pattern(), users_.span()}; }
 
  private:
   DeviceCsr history_;
-  Buffer<std::int32_t> pair_users_, pair_items_, candidates_;
+  Buffer<std::int32_t> pair_users_, pair_items_, candidates_, users_;
   std::int64_t dropped_ = 0;
 };
+
+/// How an epoch's batches are drawn: each training pair once (Backend::sample_batch), or full batches of
+/// users (Backend::sample_user_batch), one more than the training pairs fill.
+enum class Batches { pairs, users };
 
 /// A recorded model: its program, what its program reads, and where its representations lie. Training,
 /// evaluation and export know models by this alone: the score of a user and an item is the dot product of
@@ -51,6 +57,8 @@ struct Model {
   Schedule schedule;
   Tensor users, items;  ///< representations, equally wide; valid after `evaluate`
   Batch batch;
+  Batches batches = Batches::pairs;
+  std::int64_t epoch_pairs = 0;  ///< triples of an epoch
   /// Draws of a step and intermediate values by name, for replaying and looking.
   std::map<std::string, Indices> draws;
   std::map<std::string, Tensor> values;

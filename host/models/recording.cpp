@@ -52,6 +52,19 @@ TrainingSettings training_settings(const Configuration& configuration) {
   return settings;
 }
 
+namespace {
+
+void draw_batches(Model& model, Tape& tape, std::int64_t users) {
+  if (model.batches == Batches::users) {
+    sample_user_batch(tape, model.sampling.user_view(), model.batch);
+  } else {
+    sample_batch(tape, model.sampling.view(), model.batch);
+  }
+  sort_batch(tape, model.batch, users);
+}
+
+}  // namespace
+
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const TrainingSettings& settings) {
   auto model = std::make_unique<Model>(backend, settings.seed);
@@ -67,11 +80,17 @@ std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
   model->schedule.learning_rate_epochs = settings.learning_rate_epochs;
 
   model->sampling = DeviceSampling(backend, dataset.train);
-  // Memory is not taken for what never comes.
-  const std::int64_t batch_size = std::min(settings.train_batch_size, dataset.train.nonzeros());
+  model->batches = settings.batches;
+  std::int64_t batch_size = settings.train_batch_size;
+  if (model->batches == Batches::users) {
+    model->epoch_pairs = (dataset.train.nonzeros() / batch_size + 1) * batch_size;
+  } else {
+    model->epoch_pairs = model->sampling.pairs();
+    // Memory is not taken for what never comes.
+    batch_size = std::min(batch_size, dataset.train.nonzeros());
+  }
   model->batch = make_batch(program, batch_size);
-  sample_batch(*model->training, model->sampling.view(), model->batch);
-  sort_batch(*model->training, model->batch, dataset.users);
+  draw_batches(*model, *model->training, dataset.users);
   return model;
 }
 
@@ -83,14 +102,13 @@ std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
 Tape& further_training_tape(Model& model, const Dataset& dataset, const std::string& name,
                             std::vector<Arena*> moves) {
   Tape& tape = model.program.tape(name, std::move(moves));
-  sample_batch(tape, model.sampling.view(), model.batch);
-  sort_batch(tape, model.batch, dataset.users);
+  draw_batches(model, tape, dataset.users);
   return tape;
 }
 
 Step& add_step(Model& model, const std::string& name, std::vector<Tape*> tapes,
                std::vector<Arena*> without_gradient) {
-  const std::int64_t pairs = model.sampling.pairs(), batch_size = model.batch.users.count;
+  const std::int64_t pairs = model.epoch_pairs, batch_size = model.batch.users.count;
   Step& step = model.program.step(name, std::move(tapes), pairs, batch_size, std::move(without_gradient));
   if (model.schedule.step == nullptr) {
     model.schedule.step = &step;

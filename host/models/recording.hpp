@@ -28,11 +28,12 @@ struct TrainingSettings {
   double learning_rate = 1e-4;
   double weight_decay = 0.0;
   double learning_rate_factor = 1.0, learning_rate_epochs = 50.0;  ///< `learning_rate_scheduler`
+  Batches batches = Batches::pairs;                                ///< no key: the model's
 };
 TrainingSettings training_settings(const Configuration& configuration);
 
 /// A model with its sampler, its batch, the arena "main", a tape for training that moves it and draws
-/// batches, and one for evaluation. A batch holds no more than the epoch.
+/// batches, and one for evaluation. A batch of pairs holds no more than the epoch.
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
                                    const TrainingSettings& settings);
 std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,

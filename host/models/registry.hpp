@@ -49,6 +49,9 @@ ModelDescription describe_dualgnn();
 ModelDescription describe_lattice();
 ModelDescription describe_slmrec();
 ModelDescription describe_bm3();
+ModelDescription describe_mgcn();
+ModelDescription describe_lgmrec();
+ModelDescription describe_micro();
 /// The paper's Table 3: SEA's modules plugged in.
 ModelDescription describe_vbpr_sea();
 ModelDescription describe_freedom_sea();

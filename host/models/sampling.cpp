@@ -12,9 +12,11 @@ DeviceSampling::DeviceSampling(Backend& backend, const HostCsr& train)
   for (std::int64_t item = 0; item < train.columns; ++item) {
     if (occurs[item]) candidates.push_back(static_cast<std::int32_t>(item));
   }
-  std::vector<std::int32_t> pair_users, pair_items;
+  std::vector<std::int32_t> pair_users, pair_items, users;
   for (std::int64_t user = 0; user < train.rows; ++user) {
     const ConstIndexView history = train.row(user);
+    if (!history.empty() && static_cast<std::int64_t>(history.size()) < train.columns)
+      users.push_back(static_cast<std::int32_t>(user));
     if (history.size() == candidates.size()) {
       dropped_ += static_cast<std::int64_t>(history.size());
       continue;
@@ -29,6 +31,7 @@ DeviceSampling::DeviceSampling(Backend& backend, const HostCsr& train)
   pair_users_ = to_device(backend, pair_users);
   pair_items_ = to_device(backend, pair_items);
   candidates_ = to_device(backend, candidates);
+  users_ = to_device(backend, users);
 }
 
 SamplingView DeviceSampling::view() const {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sea/error.hpp"
 
 namespace sea {
@@ -32,6 +34,24 @@ void require_features(const Configuration& configuration) {
   throw UsageError(
       fmt::format("vision_feature_file and text_feature_file are both null; {} needs one of them, or both",
                   configuration.model().name));
+}
+
+void require_both_features(const Configuration& configuration) {
+  for (const std::string key : {"vision_feature_file", "text_feature_file"}) {
+    if (!configuration.file(key))
+      throw UsageError(fmt::format("{} is null; {} needs both modalities", key, configuration.model().name));
+  }
+}
+
+float batch_share(const Configuration& configuration, const std::string& name) {
+  return static_cast<float>(configuration.number(name) /
+                            static_cast<double>(configuration.integer("train_batch_size")));
+}
+
+void set_fallback(std::vector<Key>& keys, const std::string& name, const KeyValue& value) {
+  const auto key = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.name == name; });
+  if (key == keys.end()) throw Error(fmt::format("there is no key {}", name));
+  key->fallback = value;
 }
 
 std::vector<Key> item_graph_keys() {

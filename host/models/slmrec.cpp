@@ -92,11 +92,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
 }
 
 void check(const Configuration& configuration) {
-  for (const std::string key : {"vision_feature_file", "text_feature_file"}) {
-    if (!configuration.file(key)) {
-      throw UsageError(fmt::format("{} is null; {} needs both modalities", key, configuration.model().name));
-    }
-  }
+  require_both_features(configuration);
   if (configuration.integer("embedding_size") < 2) {
     throw UsageError(
         fmt::format("embedding_size is 1; {} has layers of half that width, so it must be at least 2",

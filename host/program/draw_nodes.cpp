@@ -16,6 +16,13 @@ void sample_batch(Tape& tape, const SamplingView& sampling, const Batch& batch) 
                  }});
 }
 
+void sample_user_batch(Tape& tape, const UserSamplingView& sampling, const Batch& batch) {
+  tape.add_draw(
+      {.name = "sample_user_batch", .index_writes = triples(batch), .forward = [=](const NodeRun& run) {
+         run.backend().sample_user_batch(sampling, run.seed(), run.step(), view(run, batch));
+       }});
+}
+
 void sort_batch(Tape& tape, const Batch& batch, std::int64_t users) {
   tape.add({.name = "sort_batch",
             .index_reads = triples(batch),

@@ -242,7 +242,7 @@ Tensor modality_weight(Tape& tape, Tensor x, Tensor weight) {
   tape.add({.name = "modality_weight",
             .inputs = {x, weight},
             .outputs = {y},
-            .saved_for_backward = {x},
+            .saved_for_backward = {x, weight},
             .writes_all_gradients = true,
             .forward =
                 [=](const NodeRun& run) {

@@ -79,6 +79,11 @@ enum class Layers {
 Tensor propagate(Tape& tape, const CsrView& graph, const CsrView& transposed, Tensor x, std::int64_t count,
                  Layers layers);
 
+/// A X for a constant A that need not be square, written into `y`, which may be a part of a larger
+/// activation.
+void spmm(Tape& tape, const CsrView& graph, const CsrView& transposed, Tensor x, Tensor y);
+Tensor spmm(Tape& tape, const CsrView& graph, const CsrView& transposed, Tensor x);
+
 /// LayerGCN's propagation: the sum of H_l, l = 1..count, with H_0 = X and each row of A H_(l-1) scaled by its
 /// cosine to that of X. `graph` is symmetric.
 Tensor refine_layers(Tape& tape, const CsrView& graph, Tensor x, std::int64_t count);
@@ -93,6 +98,8 @@ struct Batch {
 Batch make_batch(Program& program, std::int64_t batch_size);
 /// Draws the triples: pairs in the epoch's order and one negative each.
 void sample_batch(Tape& tape, const SamplingView& sampling, const Batch& batch);
+/// Draws the triples of a batch of users.
+void sample_user_batch(Tape& tape, const UserSamplingView& sampling, const Batch& batch);
 /// Sorts the batch, beside what follows. In the forward, so that a batch put there by hand is sorted too.
 void sort_batch(Tape& tape, const Batch& batch, std::int64_t users);
 /// `count` distinct numbers out of [0, size), drawn anew in each step: a permutation where count equals size.

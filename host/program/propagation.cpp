@@ -51,6 +51,23 @@ Tensor propagate(Tape& tape, const CsrView& graph, const CsrView& transposed, Te
   return y;
 }
 
+void spmm(Tape& tape, const CsrView& graph, const CsrView& transposed, Tensor x, Tensor y) {
+  tape.add({.name = "spmm",
+            .inputs = {x},
+            .outputs = {y},
+            .forward = [=](const NodeRun& run) { run.backend().spmm(graph, run.value(x), {}, run.value(y)); },
+            .backward =
+                [=](const NodeRun& run) {
+                  run.backend().spmm(transposed, run.gradient(y), {}, run.input_gradient(0));
+                }});
+}
+
+Tensor spmm(Tape& tape, const CsrView& graph, const CsrView& transposed, Tensor x) {
+  const Tensor y = tape.activation(graph.rows, x.columns);
+  spmm(tape, graph, transposed, x, y);
+  return y;
+}
+
 Tensor refine_layers(Tape& tape, const CsrView& graph, Tensor x, std::int64_t count) {
   if (count < 1) throw Error("refine_layers: at least one layer");
   const std::int64_t rows = x.rows, columns = x.columns;

@@ -44,6 +44,12 @@ struct SamplingView {
   ConstIndexView candidates;
 };
 
+/// Users and the items that batches of users are drawn from. Device memory.
+struct UserSamplingView {
+  CsrPatternView history;  ///< users x items, the training items of each user, ascending
+  ConstIndexView users;    ///< those to be drawn: each has a training item, none has every item
+};
+
 /// A batch of triples. All three have the batch size as their length; the first `StepState::count` are valid.
 struct BatchView {
   IndexView users, positives, negatives;
@@ -218,6 +224,17 @@ class Backend {
   /// `negative`.
   virtual void sample_batch(const SamplingView& sampling, std::uint64_t seed, const StepState* state,
                             const BatchView& batch) = 0;
+
+  /// A batch of users, one training item of each, uniform, and one negative each, uniform over all items
+  /// outside the history, also those that nobody has. The users are distinct: the first images of the keyed
+  /// permutation of `sampling.users` of step `state->step`; where the batch is larger than that, each is
+  /// drawn uniformly, with replacement. Up to 32 draws of a negative are rejected, then the r-th item outside
+  /// the history is taken, r drawn by attempt 32. `state->count` triples are written; epoch and position do
+  /// not matter. Draws: philox.hpp, purposes `batch_user`, `batch_item` and `negative`. MICRO (Zhang et al.,
+  /// "Latent Structure Mining with Contrastive Modality Fusion for Multimedia Recommendation", TKDE 2022),
+  /// MMSSL.
+  virtual void sample_user_batch(const UserSamplingView& sampling, std::uint64_t seed, const StepState* state,
+                                 const BatchView& batch) = 0;
 
   /// Sorts the nodes of a batch (see BatchOrderView). `users` is the number of users.
   virtual void sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,

@@ -20,6 +20,8 @@ enum class RandomPurpose : std::uint32_t {
   prune = 8,               ///< edges of an epoch: step = epoch, index = pair, or row with stream = place
   dropout = 9,             ///< masks; step = training step, index = four elements of a row, stream = matrix
   noise = 10,              ///< likewise
+  batch_user = 11,         ///< users of a batch; step = training step, index = position in the batch
+  batch_item = 12,         ///< one training item of each; likewise
 };
 
 struct Philox4x32 {

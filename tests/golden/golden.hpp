@@ -95,5 +95,9 @@ bool replay_sea(const GoldenFolder& golden, Backend& backend);
 bool replay_models(const GoldenFolder& golden, const GoldenFolder& sea, Backend& backend);
 /// MMGCN, DualGNN, LATTICE, SLMRec and BM3, on the data and the batches of `sea`.
 bool replay_company_first(const GoldenFolder& golden, const GoldenFolder& sea, Backend& backend);
+/// Whether the folder has cases of MGCN, LGMRec, MICRO, MMSSL or PAMD; and these, on the data and batches of
+/// `beside`.
+bool is_company_second(const GoldenFolder& golden);
+bool replay_company_second(const GoldenFolder& golden, const GoldenFolder& beside, Backend& backend);
 
 }  // namespace sea::test

@@ -48,6 +48,9 @@ std::vector<Case> cases() {
           {"lattice", {"knn_k=5", "feat_embed_dim=8"}},
           {"slmrec", {}},
           {"bm3", {}},
+          {"mgcn", {"knn_k=5", "n_layers=2"}},
+          {"lgmrec", {"n_hyper_layer=2", "hyper_num=6"}},
+          {"micro", {"knn_k=5", "n_layers=2", "eval_step=1", "lambda_coeff=0.5"}},
           {"vbpr+sea", small_modules},
           {"freedom+sea", joined({"knn_k=5"}, small_modules)},
           {"lattice+sea", joined({"knn_k=5", "feat_embed_dim=8"}, small_modules)},
@@ -235,18 +238,19 @@ TEST_CASE("models: one modality alone, and what does not go together", "[models]
   CHECK(contains(refusal({"bm3+sea", {"embedding_size=7"}}), "must be even"));
   CHECK(contains(refusal({"bm3", {"dropout=1"}}), "dropout"));
   CHECK(contains(refusal({"dualgnn", {"user_neighbours=201"}}), "from 1 to 200"));
-  CHECK(contains(error_of([&] {
-                   CpuBackend backend(1);
-                   build(backend, fixture.data, {"lattice", {"knn_k=61"}});
-                 }),
-                 "knn_k is 61"));
+  for (const std::string both : {"mgcn", "lgmrec", "micro"})
+    CHECK(contains(refusal({both, {"text_feature_file=null"}}), both + " needs both modalities"));
+  CHECK(contains(refusal({"lgmrec", {"keep_rate=0"}}), "keep_rate"));
+  CHECK(contains(refusal({"micro", {"lambda_coeff=1.5"}}), "lambda_coeff"));
   CHECK(contains(refusal({"bpr", {"n_layers=2"}}), "there is no key 'n_layers'"));
   CHECK(contains(refusal({"layergcn", {"dropout=1"}}), "dropout"));
-  CHECK(contains(error_of([&] {
-                   CpuBackend backend(1);
-                   build(backend, fixture.data, {"freedom", {"knn_k=61"}});
-                 }),
-                 "knn_k is 61"));
+  for (const std::string model : {"freedom", "lattice", "mgcn", "micro"}) {
+    CHECK(contains(error_of([&] {
+                     CpuBackend backend(1);
+                     build(backend, fixture.data, {model, {"knn_k=61"}});
+                   }),
+                   "knn_k is 61"));
+  }
 }
 
 TEST_CASE("models: an epoch's user graph is a function of the epoch, and evaluation sees the last one",
