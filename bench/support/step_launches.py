@@ -56,39 +56,48 @@ def segments(width):
 # ---- products
 
 SMALLEST_SPLIT = 2 ** 27
-SPLIT_FLOATS = 16 << 20
-SPLIT_DEPTH, SUM_DEPTH = 4096, 512
+SCRATCH_FLOATS = 16 << 20
+DEPTH = 32  # of k in a step
+LARGE, SMALL = (128, 4.0, 1), (64, 1.2, 3)  # rows and columns of a tile, time of a step, blocks of a multiprocessor
 
 
-def panel_rows(rows, depth):
-    most = max((SPLIT_FLOATS // 2 // 2 // (depth + 4) - 4) // 4 * 4, 1)
-    even = blocks_of(rows, blocks_of(rows, most))
-    return min(blocks_of(even, 64) * 64, most)
+def plan(m, n, k):
+    """Tiling, parts and steps of a part, as split_product.cu chooses them."""
+    best = None
+    steps = blocks_of(k, DEPTH)
+    for tiling in (LARGE, SMALL):
+        size, step_time, together = tiling
+        tiles = blocks_of(m, size) * blocks_of(n, size)
+        for parts in range(1, min(64, steps) + 1):
+            if parts > 1 and parts * m * n > SCRATCH_FLOATS:
+                break
+            each = blocks_of(steps, parts)
+            if blocks_of(steps, each) != parts:
+                continue
+            wave, blocks = MULTIPROCESSORS * together, tiles * parts
+            in_turn = blocks // wave * together + blocks_of(blocks % wave, MULTIPROCESSORS)
+            time = in_turn * (each + 3) * step_time + (8 + parts * m * n / 2.5e5 if parts > 1 else 0)
+            if best is None or time < best[0]:
+                best = (time, tiling, parts, each)
+    return best[1:]
 
 
-def product(part, label, m, n, k, a_new=0.0, **more):
-    """C (m x n) = A B over k; `a_new`: bytes of operands that come from memory."""
-    read = 4.0 * (m * k + k * n)
+def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
+    """C (m x n) = A B over k; `along`: which operands have k side by side in memory; `a_new`: bytes of operands that
+    come from memory."""
     if m * n * k < SMALLEST_SPLIT:
-        return [Launch(part, label + ", float32", fixed_us=library_product(m, n, k, False), blocks=0, l2=read,
-                       memory=a_new, **more)]
-    launches = []
-    for k_first in range(0, k, SPLIT_DEPTH):
-        depth = min(SPLIT_DEPTH, k - k_first)
-        width, height = panel_rows(n, depth), panel_rows(m, depth)
-        for j in range(0, n, width):
-            columns = min(width, n - j)
-            split = lambda rows: Launch(part, f"{label}, split", "^split_kernel", blocks_of(rows, 4) * blocks_of(depth, 64),
-                                        256, l2=12.0 * rows * depth, memory=memory_of(4.0 * rows * depth), **more)
-            launches.append(split(columns))
-            for i in range(0, m, height):
-                rows = min(height, m - i)
-                launches.append(split(rows))
-                panel = lambda count: Launch(part, f"{label}, product of {count}", blocks=0,
-                                             fixed_us=library_product(rows, columns, count, True),
-                                             l2=4.0 * count * (rows + columns) + 8.0 * rows * columns, **more)
-                launches += [panel(depth), panel(depth)]
-                launches += [panel(min(SUM_DEPTH, depth - first)) for first in range(0, depth, SUM_DEPTH)]
+        return [Launch(part, label + ", float32", fixed_us=library_product(m, n, k, False), blocks=0,
+                       l2=4.0 * (m * k + k * n), memory=a_new, **more)]
+    (size, _, together), parts, each = plan(m, n, k)
+    tiles = blocks_of(m, size) * blocks_of(n, size)
+    name, threads = ("128, 128, 64, 32, 1", 256) if size == 128 else ("64, 64, 32, 32, 3", 128)
+    shared = 3 * 4 * sum(size * 40 if one == "true" else 32 * (size + 4) for one in along.split(", "))
+    launches = [Launch(part, f"{label}, {parts} parts", f"^split_product_kernel<Tiling<{name}>, {along}, 4>",
+                       tiles * parts, threads, shared, trips={"tensor": 2 * each, "around tensor": each},
+                       l2=4.0 * tiles * parts * each * DEPTH * 2 * size + 4.0 * parts * m * n, memory=a_new, **more)]
+    if parts > 1:
+        launches.append(Launch(part, f"{label}, sum of parts", "^sum_parts_kernel", blocks_of(m * n, 256), 256,
+                               trips={"largest": parts / 4}, l2=4.0 * (parts + 1) * m * n, **more))
     return launches
 
 
@@ -133,8 +142,8 @@ def linear(part, label, n, inputs, outputs):
 
 
 def linear_backward(part, label, n, inputs, outputs, **more):
-    return (product(part, label + " dW", outputs, inputs, n, **more) + column_sums(part, label + " db", n, outputs, **more)
-            + product(part, label + " dX", n, inputs, outputs, **more))
+    return (product(part, label + " dW", outputs, inputs, n, along="false, false", **more) + column_sums(part, label + " db", n, outputs, **more)
+            + product(part, label + " dX", n, inputs, outputs, along="true, false", **more))
 
 
 def spmm(part, label, rows, edges, columns, residual, **more):
@@ -145,14 +154,20 @@ def spmm(part, label, rows, edges, columns, residual, **more):
 
 # ---- losses
 
-ALIGNMENT_THREADS, ALIGNMENT_SHARED = 128, 37376
+ALIGNMENT_THREADS, ALIGNMENT_SHARED = 128, 37888
 
 
 def alignment_splits(items):
-    tiles = blocks_of(items, 64)
-    splits = min(1024 // blocks_of(items, 128), 16, tiles // 4)
-    tiles_per_split = blocks_of(tiles, max(splits, 1))
-    return tiles_per_split, blocks_of(tiles, tiles_per_split)
+    tiles, best = blocks_of(items, 64), None
+    for splits in range(1, 17):
+        if splits > 1 and splits * 4 > tiles:
+            break
+        each = blocks_of(tiles, splits)
+        cut = blocks_of(tiles, each)
+        time = blocks_of(blocks_of(items, 128) * cut, 396) * (each + 2)
+        if best is None or time < best[0]:
+            best = (time, each, cut)
+    return best[1:]
 
 
 def alignment(items):
@@ -209,21 +224,21 @@ def modality(name, size, width):
     forward = [Launch(part, "pack C", "^factored_linear_pack_kernel", OUTPUTS, 256, 128,
                       trips={"largest": width / 256}, l2=12.0 * OUTPUTS * width)]
     for columns, rows in segments(width):
-        forward += product(part, "M = C W", rows, width, columns, memory_of(weight_bytes) * columns / width)
+        forward += product(part, "M = C W", rows, width, columns, memory_of(weight_bytes) * columns / width, "true, false")
     forward.append(elementwise(part, "Y bias", "^elementwise_kernel<4, Copy>", items, OUTPUTS, 0))
     forward += product(part, "Y = X M^T", items, OUTPUTS, width, memory_of(4.0 * items * width))
     forward.append(elementwise(tower, f"{name} leaky_relu", "^elementwise_kernel<4, LeakyRelu>", items, TOWER, 1))
     forward += linear(tower, f"{name} tower", items, TOWER, EMBEDDING)
     forward.append(warp_rows(tower, f"{name} users' row_normalize", "^row_normalize_kernel", size.users, EMBEDDING, 2))
     forward.append(warp_rows(tower, f"{name} items' row_normalize", "^row_normalize_kernel", items, EMBEDDING, 2))
-    kernels = ["^batch_norm_relu_sums_kernel", "^batch_norm_relu_kernel"]
+    kernels = ["^batch_norm_sums_kernel", "^batch_norm_kernel"]
     forward += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
     forward += linear(tower, f"{name} head", items, HEAD, HEAD)
     forward += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
     forward += linear(tower, f"{name} head", items, HEAD, CLUB)
     forward.append(warp_rows(tower, f"{name} head's row_normalize", "^row_normalize_kernel", items, CLUB, 2))
 
-    kernels = ["^batch_norm_relu_backward_sums_kernel", "^batch_norm_relu_backward_kernel"]
+    kernels = ["^batch_norm_backward_sums_kernel", "^batch_norm_backward_kernel"]
     backward = [warp_rows(tower, f"{name} head's row_normalize'", "^row_normalize_backward_kernel", items, CLUB, 3)]
     backward += linear_backward(tower, f"{name} head", items, HEAD, CLUB)
     backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
@@ -234,7 +249,7 @@ def modality(name, size, width):
                               EMBEDDING, 3))
     backward += linear_backward(tower, f"{name} tower", items, TOWER, EMBEDDING)
     backward.append(elementwise(tower, f"{name} leaky_relu'", "^elementwise_kernel<4, LeakyReluBackward>", items, TOWER, 2))
-    backward += product(part, "dM = dY^T X", OUTPUTS, width, items, memory_of(4.0 * items * width))
+    backward += product(part, "dM = dY^T X", OUTPUTS, width, items, memory_of(4.0 * items * width), "false, false")
     backward += column_sums(part, "column sums", items, OUTPUTS)
     for columns, rows in segments(width):
         backward += product(part, "dC = dM W^T", rows, columns, width, memory_of(weight_bytes) * columns / width)
@@ -243,10 +258,9 @@ def modality(name, size, width):
 
     depths = sum(blocks_of(rows, 16) for rows in (HEAD, CLUB, TOWER, CLUB)) - (blocks_of(HEAD, 16) + 2 * blocks_of(CLUB, 16)) / 2
     blocks = blocks_of(width, 64) * blocks_of(width, 128)
-    # The compiler unrolled the copies four times; about half of the loop around, and a third of its copies, are done.
     update = [Launch(f"{name} update", "powers", "^adam_step_kernel", 1, 1),
               Launch(f"{name} update", "dW and Adam", "^weight_gradient_kernel<tf32x3, 4, Update>", blocks, 256, 39936,
-                     trips={"tensor": 2 * depths, "around tensor": depths / 2, "copies": depths / 3}, l2=blocks * depths * 16 * 192 * 4.0,
+                     trips={"tensor": 2 * depths, "around tensor": depths}, l2=blocks * depths * 16 * 192 * 4.0,
                      memory=24.0 * width * width)]
     return forward, backward, update
 
