@@ -138,6 +138,16 @@ class Copies {
   bool has_c_ = false, has_dm_;
 };
 
+/// Split, or its big part alone: rounded so that what is not a number stays so.
+template <MatmulPrecision precision, class Operand>
+__device__ __forceinline__ void set_operand(Operand& operand, int i, float x) {
+  if constexpr (precision == MatmulPrecision::tf32x3) {
+    operand.set(i, x);
+  } else {
+    operand.big[i] = cuda::to_tf32(x);
+  }
+}
+
 template <MatmulPrecision precision>
 __device__ void multiply(const Shared::Buffer& buffer, const Place& at, Sums& sums) {
   if constexpr (precision == MatmulPrecision::float32) {
@@ -166,7 +176,8 @@ __device__ void multiply(const Shared::Buffer& buffer, const Place& at, Sums& su
       for (int i = 0; i < 2; ++i) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-          a[i].set(e, buffer.c[k + at.position + e / 2 * 4][at.warp_row + 16 * i + e % 2 * 8 + at.group]);
+          set_operand<precision>(
+              a[i], e, buffer.c[k + at.position + e / 2 * 4][at.warp_row + 16 * i + e % 2 * 8 + at.group]);
         }
       }
 #pragma unroll
@@ -174,7 +185,7 @@ __device__ void multiply(const Shared::Buffer& buffer, const Place& at, Sums& su
         cuda::SplitB b;
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
-          b.set(e, buffer.dm[k + at.position + e * 4][at.warp_column + 8 * j + at.group]);
+          set_operand<precision>(b, e, buffer.dm[k + at.position + e * 4][at.warp_column + 8 * j + at.group]);
         }
 #pragma unroll
         for (int i = 0; i < 2; ++i) {

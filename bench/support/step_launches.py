@@ -96,7 +96,8 @@ def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
                        tiles * parts, threads, shared, trips={"tensor": 2 * each, "around tensor": each},
                        l2=4.0 * tiles * parts * each * DEPTH * 2 * size + 4.0 * parts * m * n, memory=a_new, **more)]
     if parts > 1:
-        launches.append(Launch(part, f"{label}, sum of parts", "^sum_parts_kernel", blocks_of(m * n, 256), 256,
+        launches.append(Launch(part, f"{label}, sum of parts", "^sum_parts_kernel",
+                               blocks_of(m, 4) * blocks_of(n, 64), 256,
                                trips={"largest": parts / 4}, l2=4.0 * (parts + 1) * m * n, **more))
     return launches
 

@@ -231,18 +231,20 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
   }
 }
 
-constexpr int sum_threads = 256;
+constexpr int sum_rows = 4, sum_columns = 64;  ///< of C, of a block
 
 /// Adds the parts up in their order.
-__global__ void __launch_bounds__(sum_threads)
+__global__ void __launch_bounds__(sum_rows* sum_columns)
     sum_parts_kernel(const __grid_constant__ Product product, int parts) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * sum_rows + threadIdx.y;
+  const std::int64_t j = static_cast<std::int64_t>(blockIdx.y) * sum_columns + threadIdx.x;
+  if (i >= product.c.rows || j >= product.c.columns) return;
   const std::int64_t size = product.c.rows * product.c.columns;
-  const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * sum_threads + threadIdx.x;
-  if (at >= size) return;
+  const float* part = product.parts + i * product.c.columns + j;
   float sum = 0.0f;
 #pragma unroll 4
-  for (int part = 0; part < parts; ++part) sum += product.parts[part * size + at];
-  finish(product, at / product.c.columns, at % product.c.columns, sum);
+  for (int p = 0; p < parts; ++p) sum += part[p * size];
+  finish(product, i, j, sum);
 }
 
 /// How a product is cut, and what that takes by the model, in the time that the tensor cores of one
@@ -316,9 +318,9 @@ void split_product(cudaStream_t stream, const char* operator_name, Transpose tra
   };
   plan.large ? with(LargeTiling{}) : with(SmallTiling{});
   if (plan.parts > 1) {
-    launch(stream, operator_name,
-           {dim3(grid_size(blocks_of(c.rows * c.columns, sum_threads))), dim3(sum_threads)},
-           &sum_parts_kernel, product, static_cast<int>(plan.parts));
+    const dim3 blocks(grid_size(blocks_of(c.rows, sum_rows)), grid_size(blocks_of(c.columns, sum_columns)));
+    launch(stream, operator_name, {blocks, dim3(sum_columns, sum_rows)}, &sum_parts_kernel, product,
+           static_cast<int>(plan.parts));
   }
 }
 
