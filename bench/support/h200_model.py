@@ -23,9 +23,6 @@ GRID_BARRIER_US = 1.5
 SHARED_BYTES = 228 * 1024       # of a multiprocessor; 1 KB of each block is the system's
 REGISTERS = 65536
 HMMA_CYCLES = 6.15              # mma.sync m16n8k8 TF32 and m16n8k16 half: 62 % of the tensor peak
-TENSOR_FMA_CYCLE = 1068         # TF32 multiply-adds of a multiprocessor and cycle, peak
-LIBRARY_TENSOR_SHARE = 0.75     # of the peak that cuBLAS reaches in TF32; +- 40 %
-LIBRARY_FLOAT_SHARE = 0.75      # of 128 float multiply-adds a cycle; likewise
 
 
 class UnknownKernel(Exception):
@@ -39,7 +36,7 @@ class Launch:
     launch."""
     part: str
     label: str
-    kernel: str = ""            # an expression for the kernel's name; empty: a library's product
+    kernel: str                 # an expression for the kernel's name
     blocks: int = 1
     threads: int = 256
     shared: int = 0
@@ -48,7 +45,6 @@ class Launch:
     barriers: int = 0           # of the grid
     l2: float = 0
     memory: float = 0
-    fixed_us: float = 0.0       # a library's call: its own estimate
     count: int = 1
     stream: str = "main"
 
@@ -145,9 +141,6 @@ def opcodes_with_trips(kernel, launch):
 
 def predict(launch, kernels):
     from_l2, from_memory = launch.l2 / L2_BYTES_US, launch.memory / MEMORY_BYTES_US
-    if launch.fixed_us:
-        bound = max(launch.fixed_us, from_l2, from_memory, SHORTEST_US)
-        return Time(None, 0, 0.0, launch.fixed_us, 0.0, from_l2, from_memory, bound, bound + GAP_US)
     kernel = find(launch, kernels)
     units = {"issue": 0.0, "tensor": 0.0, "shared": 0.0, "special": 0.0, "integer": 0.0, "float": 0.0, "double": 0.0}
     for opcode, times in opcodes_with_trips(kernel, launch):
@@ -165,15 +158,3 @@ def predict(launch, kernels):
     bound = max(issue, us["tensor"], us["shared"], from_l2, from_memory, SHORTEST_US)
     bound += launch.barriers * GRID_BARRIER_US
     return Time(kernel, together, issue, us["tensor"], us["shared"], from_l2, from_memory, bound, bound + GAP_US)
-
-
-def library_product(m, n, k, tensor):
-    """Microseconds of cuBLAS's product: tiles of at most 128 x 128, one after the other on each multiprocessor."""
-    height, width = min(128, 32 * math.ceil(m / 32)), min(128, 32 * math.ceil(n / 32))
-    tiles = math.ceil(m / height) * math.ceil(n / width)
-    fma = height * width * k
-    rate = TENSOR_FMA_CYCLE * LIBRARY_TENSOR_SHARE if tensor else 128 * LIBRARY_FLOAT_SHARE
-    parts = 1  # cuBLAS splits k where tiles leave multiprocessors idle
-    while tiles * parts * 2 <= MULTIPROCESSORS and k / (parts * 2) >= 128:
-        parts *= 2
-    return math.ceil(tiles * parts / MULTIPROCESSORS) * fma / parts / rate / GHZ / 1e3 + 1.5 + (1.5 if parts > 1 else 0)

@@ -8,7 +8,7 @@ those that cannot lie in the second-level cache from the launch before; everythi
 import dataclasses
 import math
 
-from h200_model import Launch, MULTIPROCESSORS, library_product
+from h200_model import Launch, MULTIPROCESSORS
 
 
 @dataclasses.dataclass
@@ -55,7 +55,6 @@ def segments(width):
 
 # ---- products
 
-SMALLEST_SPLIT = 2 ** 27
 SCRATCH_FLOATS = 16 << 20
 DEPTH = 32  # of k in a step
 LARGE, SMALL = (128, 4.0, 1), (64, 1.2, 3)  # rows and columns of a tile, time of a step, blocks of a multiprocessor
@@ -85,9 +84,6 @@ def plan(m, n, k):
 def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
     """C (m x n) = A B over k; `along`: which operands have k side by side in memory; `a_new`: bytes of operands that
     come from memory."""
-    if m * n * k < SMALLEST_SPLIT:
-        return [Launch(part, label + ", float32", fixed_us=library_product(m, n, k, False), blocks=0,
-                       l2=4.0 * (m * k + k * n), memory=a_new, **more)]
     (size, _, together), parts, each = plan(m, n, k)
     tiles = blocks_of(m, size) * blocks_of(n, size)
     name, threads = ("128, 128, 64, 32, 1", 256) if size == 128 else ("64, 64, 32, 32, 3", 128)
@@ -138,8 +134,7 @@ def batch_norm(part, label, kernels, rows, columns, moved, **more):
 
 
 def linear(part, label, n, inputs, outputs):
-    return [elementwise(part, label + " bias", "^elementwise_kernel<4, Copy>", n, outputs, 0)] + product(
-        part, label, n, outputs, inputs)
+    return product(part, label, n, outputs, inputs)
 
 
 def linear_backward(part, label, n, inputs, outputs, **more):
@@ -226,7 +221,6 @@ def modality(name, size, width):
                       trips={"largest": width / 256}, l2=12.0 * OUTPUTS * width)]
     for columns, rows in segments(width):
         forward += product(part, "M = C W", rows, width, columns, memory_of(weight_bytes) * columns / width, "true, false")
-    forward.append(elementwise(part, "Y bias", "^elementwise_kernel<4, Copy>", items, OUTPUTS, 0))
     forward += product(part, "Y = X M^T", items, OUTPUTS, width, memory_of(4.0 * items * width))
     forward.append(elementwise(tower, f"{name} leaky_relu", "^elementwise_kernel<4, LeakyRelu>", items, TOWER, 1))
     forward += linear(tower, f"{name} tower", items, TOWER, EMBEDDING)

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/blas.cuh"
+#include "common/elementwise.cuh"
 #include "common/split_product.cuh"
 
 namespace sea::cuda {
@@ -22,27 +23,26 @@ int library_int(const char* operator_name, std::int64_t value) {
   return static_cast<int>(value);
 }
 
+struct Copy {
+  __device__ float operator()(float x) const { return x; }
+};
+
 }  // namespace
 
 void Blas::open(cudaStream_t stream, cudaMemPool_t pool, const CudaSettings& settings) {
   stream_ = stream;
   settings_ = settings;
+  check(cudaMallocFromPoolAsync(&workspace_, workspace_bytes(), pool, stream), "CudaBackend",
+        "allocating the workspace of dense products");
+  if (settings.matmul_precision == MatmulPrecision::tf32x3) return;
   check_blas(cublas().create(&handle_), "CudaBackend");
   check_blas(cublas().set_stream(handle_, stream), "CudaBackend");
-  check(cudaMallocFromPoolAsync(&library_workspace_, library_workspace_bytes, pool, stream), "CudaBackend",
-        "allocating cuBLAS's workspace");
-  check_blas(cublas().set_workspace(handle_, library_workspace_, library_workspace_bytes), "CudaBackend");
-  if (settings.matmul_precision != MatmulPrecision::tf32x3) return;
-  void* memory = nullptr;
-  check(cudaMallocFromPoolAsync(&memory, split_product_floats * sizeof(float), pool, stream), "CudaBackend",
-        "allocating the workspace of split products");
-  split_workspace_ = static_cast<float*>(memory);
+  check_blas(cublas().set_workspace(handle_, workspace_, library_workspace_bytes), "CudaBackend");
 }
 
 void Blas::close() noexcept {
   if (handle_ != nullptr) static_cast<void>(cublas().destroy(handle_));
-  if (library_workspace_ != nullptr) static_cast<void>(cudaFreeAsync(library_workspace_, stream_));
-  if (split_workspace_ != nullptr) static_cast<void>(cudaFreeAsync(split_workspace_, stream_));
+  if (workspace_ != nullptr) static_cast<void>(cudaFreeAsync(workspace_, stream_));
 }
 
 const char* Blas::precision_name() const {
@@ -58,30 +58,39 @@ const char* Blas::precision_name() const {
 }
 
 std::size_t Blas::workspace_bytes() const {
-  return library_workspace_bytes + (split_workspace_ == nullptr ? 0 : split_product_floats * sizeof(float));
+  return settings_.matmul_precision == MatmulPrecision::tf32x3 ? split_product_floats * sizeof(float)
+                                                               : library_workspace_bytes;
 }
 
 void Blas::gemm(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                 ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
   require(allowed_, operator_name, "no dense product runs beside others");
   if (c.empty()) return;
-  const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
-  const bool worth_splitting =
-      static_cast<double>(c.rows) * static_cast<double>(c.columns) * static_cast<double>(k) >=
-      settings_.smallest_split_product;
-  if (settings_.matmul_precision == MatmulPrecision::tf32x3 && worth_splitting && k > 0) {
-    split_product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c);
-    return;
+  if (settings_.matmul_precision == MatmulPrecision::tf32x3) {
+    split_product(stream_, operator_name, transpose_a, transpose_b, alpha, a, b, beta, c, nullptr,
+                  static_cast<float*>(workspace_));
+  } else {
+    product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c);
   }
-  product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c,
-          settings_.matmul_precision == MatmulPrecision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                              : CUBLAS_COMPUTE_32F);
+}
+
+void Blas::gemm_with_bias(const char* operator_name, Transpose transpose_a, Transpose transpose_b,
+                          ConstMatrixView a, ConstMatrixView b, const float* bias, MatrixView c) {
+  require(allowed_, operator_name, "no dense product runs beside others");
+  if (c.empty()) return;
+  if (settings_.matmul_precision == MatmulPrecision::tf32x3) {
+    split_product(stream_, operator_name, transpose_a, transpose_b, 1.0f, a, b, 0.0f, c, bias,
+                  static_cast<float*>(workspace_));
+  } else {
+    const ConstMatrixView rows(bias, c.rows, c.columns, 0);  // every row the same one
+    elementwise(stream_, operator_name, Copy{}, c, rows);
+    product(operator_name, transpose_a, transpose_b, 1.0f, a, b, 1.0f, c);
+  }
 }
 
 // cuBLAS is column-major: what it sees are the transposes, and C^T = op(B)^T op(A)^T.
 void Blas::product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
-                   ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c,
-                   cublasComputeType_t compute) {
+                   ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
   const auto operation = [](Transpose transpose) {
     return transpose == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N;
   };
@@ -89,18 +98,14 @@ void Blas::product(const char* operator_name, Transpose transpose_a, Transpose t
     return library_int(operator_name, std::max<std::int64_t>({x.leading_dimension, x.columns, 1}));
   };
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
+  const cublasComputeType_t compute =
+      settings_.matmul_precision == MatmulPrecision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   check_blas(cublas().gemm_ex(handle_, operation(transpose_b), operation(transpose_a),
                               library_int(operator_name, c.columns), library_int(operator_name, c.rows),
                               library_int(operator_name, k), &alpha, b.data, CUDA_R_32F, leading(b), a.data,
                               CUDA_R_32F, leading(a), &beta, c.data, CUDA_R_32F, leading(c), compute,
                               CUBLAS_GEMM_DEFAULT),
              operator_name);
-}
-
-void Blas::split_product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
-                         ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
-  cuda::split_product(stream_, operator_name, transpose_a, transpose_b, alpha, a, b, beta, c, nullptr,
-                      split_workspace_);
 }
 
 }  // namespace sea::cuda
