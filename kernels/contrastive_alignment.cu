@@ -92,6 +92,7 @@ __global__ void __launch_bounds__(block_threads)
   for_each_warp_row(packed.padded(), [&](std::int64_t i) {
     const bool valid = i < packed.count;
     const std::int64_t source = valid ? row_number(samples, i) : 0;
+#pragma unroll 1  // one trip in the narrow path; unrolled it spills
     for (std::int64_t k = lane; k < packed.width; k += 32) {
       const float value = valid && k < matrix.columns ? matrix(source, k) : 0.0f;
       const std::int64_t to = i * packed.width + k;
