@@ -46,19 +46,28 @@ std::int64_t padded_rows(std::int64_t count) {
   return blocks_of(count, alignment_rows) * alignment_rows;
 }
 
-/// How the keys of a walk are cut: enough blocks to fill a large device several times, at least four tiles
+/// How the keys of a walk are cut: so that the blocks fill whole waves of a large device, at least four tiles
 /// each. Depends on the shapes only, and the results' order of addition with it.
 struct Splits {
-  std::int64_t tiles_per_split;
-  std::int64_t count;
+  std::int64_t tiles_per_split = 0;
+  std::int64_t count = 0;
 
   Splits(std::int64_t queries, std::int64_t keys) {
-    constexpr std::int64_t wanted_blocks = 1024, most = 16, fewest_tiles = 4;
+    // Of an H200, 132 multiprocessors with three blocks each. What a block does beside its tiles costs about
+    // as much as two.
+    constexpr std::int64_t wave = 396, most = 16, fewest_tiles = 4, beside_tiles = 2;
     const std::int64_t tiles = blocks_of(keys, cuda::alignment_key_tile);
-    std::int64_t splits = wanted_blocks / blocks_of(queries, alignment_rows);
-    splits = std::min(std::min(splits, most), tiles / fewest_tiles);
-    tiles_per_split = blocks_of(tiles, std::max<std::int64_t>(splits, 1));
-    count = blocks_of(tiles, tiles_per_split);
+    std::int64_t least = 0;
+    for (std::int64_t splits = 1; splits <= most && (splits == 1 || splits * fewest_tiles <= tiles);
+         ++splits) {
+      const std::int64_t each = blocks_of(tiles, splits), cut = blocks_of(tiles, each);
+      const std::int64_t time =
+          blocks_of(blocks_of(queries, alignment_rows) * cut, wave) * (each + beside_tiles);
+      if (splits > 1 && time >= least) continue;
+      least = time;
+      tiles_per_split = each;
+      count = cut;
+    }
   }
 };
 
@@ -83,6 +92,7 @@ __global__ void __launch_bounds__(block_threads)
   for_each_warp_row(packed.padded(), [&](std::int64_t i) {
     const bool valid = i < packed.count;
     const std::int64_t source = valid ? row_number(samples, i) : 0;
+#pragma unroll 1  // one trip in the narrow path; unrolled it spills
     for (std::int64_t k = lane; k < packed.width; k += 32) {
       const float value = valid && k < matrix.columns ? matrix(source, k) : 0.0f;
       const std::int64_t to = i * packed.width + k;
@@ -142,7 +152,8 @@ __global__ void __launch_bounds__(block_threads)
     if (positions != nullptr && positions[i] < 0) {
       float dot = 0.0f;
       for (std::int64_t k = lane; k < width; k += 32) dot = __fmaf_rn(query[k], partner[k], dot);
-      own = fast_exp(__fmaf_rn(cuda::warp_sum(dot), inverse_temperature, -inverse_temperature));
+      const float exponent = __fmaf_rn(cuda::warp_sum(dot), inverse_temperature, -inverse_temperature);
+      own = cuda::exp2_approx(0x1.715476p0f * exponent);
       positive = own;
     } else {
       positive = walk.positives[i];
@@ -294,7 +305,7 @@ class Alignment {
     const AlignmentWalk arguments{queries,
                                   keys,
                                   splits.tiles_per_split,
-                                  inverse_temperature_,
+                                  inverse_temperature_ * 0x1.715476p0f,
                                   positions_,
                                   query_factors,
                                   key_factors,

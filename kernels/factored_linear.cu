@@ -1,14 +1,13 @@
 #include "common/adam_update.cuh"
 #include "common/column_sums.cuh"
 #include "common/context.cuh"
-#include "common/elementwise.cuh"
 #include "common/reduce.cuh"
 #include "common/stacked_readers.cuh"
 
 // Y = X (C W)^T + C b + bias, and its backward up to dM, the readers' gradients and db; see
 // factored_linear_update.cu for the weight.
 //
-// Floor of the products, which are cuBLAS's: forward 2 nnz(C) in + 2 n out in operations, backward as many;
+// Floor of the products: forward 2 nnz(C) in + 2 n out in operations, backward as many;
 // W, X, M and Y once from memory each. The zero blocks of C are left out: a product for every range of
 // columns between two borders of readers, over the rows of C that look there.
 //
@@ -27,10 +26,6 @@ using cuda::StackedReaders;
 constexpr int block_threads = 256;
 using PackShared = float[32];
 using GradientShared = cuda::ColumnShared<float, 1>;
-
-struct Copy {
-  __device__ float operator()(float x) const { return x; }
-};
 
 /// Row blockIdx.x of C, of C b + bias, and of M.
 __global__ void __launch_bounds__(block_threads)
@@ -120,9 +115,7 @@ void CudaBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, Con
         weight.row_range(segment.first_column, segment.columns), 1.0f,
         m.row_range(segment.first_row, segment.rows));
   });
-  const ConstMatrixView constant_rows(constants, n, out, 0);  // every row the same one
-  cuda::elementwise(context_->stream, name, Copy{}, y, constant_rows);
-  context_->blas.gemm(name, Transpose::no, Transpose::yes, 1.0f, x, m, 1.0f, y);
+  context_->blas.gemm_with_bias(name, Transpose::no, Transpose::yes, x, m, constants, y);
 }
 
 void CudaBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,

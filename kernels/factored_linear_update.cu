@@ -60,54 +60,91 @@ struct Place {
   }
 };
 
-/// The rows of C that reach a tile, `depth` at a time.
-class Depths {
- public:
-  __device__ Depths(const StackedReaders& readers, std::int64_t column) : readers_(readers), column_(column) {
-    skip();
+/// Whether a reader looks at a tile whose first row is `row`.
+__device__ __forceinline__ bool reaches(const StackedReaders::Reader& reader, std::int64_t row) {
+  return reader.weight.rows > 0 && reader.first_column < row + tile_rows && row < reader.end_column();
+}
+
+/// How many buffers the rows of C that reach a tile fill.
+__device__ __forceinline__ int depths_of(const StackedReaders& readers, std::int64_t row) {
+  int count = 0;
+  for (int r = 0; r < readers.count; ++r) {
+    const StackedReaders::Reader& reader = readers.reader[r];
+    if (reaches(reader, row)) count += static_cast<int>((reader.weight.rows + depth - 1) / depth);
   }
-  __device__ bool done() const { return reader_ == readers_.count; }
-  __device__ const StackedReaders::Reader& reader() const { return readers_.reader[reader_]; }
-  __device__ std::int64_t row() const { return row_; }
-  __device__ void advance() {
-    row_ += depth;
-    if (row_ < reader().weight.rows) return;
-    ++reader_;
-    row_ = 0;
-    skip();
+  return count;
+}
+
+/// Fills buffers in the background, with the rows of one reader after the other; zeros where C has no such
+/// row or column, or dM no such column. Addresses move by whole buffers, and are formed anew for each reader
+/// alone.
+template <int width>
+class Copies {
+ public:
+  __device__ Copies(const StackedReaders& readers, const ConstMatrixView& dm, const Place& place)
+      : readers_(readers), dm_(dm), row_(place.row) {
+    const int thread = static_cast<int>(threadIdx.x);
+    c_k_ = thread / (tile_rows / width);
+    c_column_ = thread % (tile_rows / width) * width;
+    dm_k_ = thread / (tile_columns / width);
+    dm_column_ = thread % (tile_columns / width) * width;
+    has_dm_ = place.column + dm_column_ < dm.columns;
+    dm_begin_ = dm.data + (has_dm_ ? place.column + dm_column_ : 0);
+  }
+
+  /// There must be rows left.
+  __device__ __forceinline__ void start(Shared::Buffer& buffer) {
+    if (rows_left_ <= 0) open_next();
+    const float *c = from_c_, *dm = from_dm_;
+#pragma unroll
+    for (int k = 0; k < depth; k += c_at_once) {
+      cuda::copy_async<width>(&buffer.c[c_k_ + k][c_column_], c, has_c_ && c_k_ + k < rows_left_);
+      c += c_at_once * c_row_;
+    }
+#pragma unroll
+    for (int k = 0; k < depth; k += dm_at_once) {
+      cuda::copy_async<width>(&buffer.dm[dm_k_ + k][dm_column_], dm, has_dm_ && dm_k_ + k < rows_left_);
+      dm += dm_at_once * dm_.leading_dimension;
+    }
+    from_c_ += depth * c_row_;
+    from_dm_ += depth * dm_.leading_dimension;
+    rows_left_ -= depth;
   }
 
  private:
-  __device__ void skip() {
-    while (!done() && (reader().weight.rows == 0 || reader().end_column() <= column_ ||
-                       reader().first_column >= column_ + tile_rows)) {
+  static constexpr int c_at_once = block_threads / (tile_rows / width);
+  static constexpr int dm_at_once = block_threads / (tile_columns / width);
+  static_assert(depth % c_at_once == 0 && depth % dm_at_once == 0);
+
+  __device__ void open_next() {
+    do {
       ++reader_;
-    }
+    } while (!reaches(readers_.reader[reader_], row_));
+    const StackedReaders::Reader& reader = readers_.reader[reader_];
+    has_c_ = reader.looks_at(row_ + c_column_);
+    c_row_ = reader.weight.leading_dimension;
+    from_c_ = reader.weight.data + c_k_ * c_row_ + (has_c_ ? row_ + c_column_ - reader.first_column : 0);
+    from_dm_ = dm_begin_ + (reader.first_row + dm_k_) * dm_.leading_dimension;
+    rows_left_ = static_cast<int>(reader.weight.rows);
   }
 
   const StackedReaders& readers_;
-  std::int64_t column_;
-  int reader_ = 0;
-  std::int64_t row_ = 0;
+  const ConstMatrixView& dm_;
+  std::int64_t row_;
+  const float *from_c_ = nullptr, *from_dm_ = nullptr, *dm_begin_;
+  std::int64_t c_row_ = 0;
+  int reader_ = -1, rows_left_ = 0;
+  int c_k_, c_column_, dm_k_, dm_column_;
+  bool has_c_ = false, has_dm_;
 };
 
-/// Fills a buffer in the background; zeros where C has no such row or column, or dM no such column.
-template <int width>
-__device__ void fill(Shared::Buffer& buffer, const Depths& at, const ConstMatrixView& dm,
-                     const Place& place) {
-  const StackedReaders::Reader& reader = at.reader();
-  for (int i = static_cast<int>(threadIdx.x); i < depth * tile_rows / width; i += block_threads) {
-    const int k = i * width / tile_rows, column = i * width % tile_rows;
-    const bool valid = at.row() + k < reader.weight.rows && reader.looks_at(place.row + column);
-    const float* from =
-        valid ? &reader.weight(at.row() + k, place.row + column - reader.first_column) : reader.weight.data;
-    cuda::copy_async<width>(&buffer.c[k][column], from, valid);
-  }
-  for (int i = static_cast<int>(threadIdx.x); i < depth * tile_columns / width; i += block_threads) {
-    const int k = i * width / tile_columns, column = i * width % tile_columns;
-    const bool valid = at.row() + k < reader.weight.rows && place.column + column < dm.columns;
-    const float* from = valid ? &dm(reader.first_row + at.row() + k, place.column + column) : dm.data;
-    cuda::copy_async<width>(&buffer.dm[k][column], from, valid);
+/// Split, or its big part alone: rounded so that what is not a number stays so.
+template <MatmulPrecision precision, class Operand>
+__device__ __forceinline__ void set_operand(Operand& operand, int i, float x) {
+  if constexpr (precision == MatmulPrecision::tf32x3) {
+    operand.set(i, x);
+  } else {
+    operand.big[i] = cuda::to_tf32(x);
   }
 }
 
@@ -139,7 +176,8 @@ __device__ void multiply(const Shared::Buffer& buffer, const Place& at, Sums& su
       for (int i = 0; i < 2; ++i) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-          a[i].set(e, buffer.c[k + at.position + e / 2 * 4][at.warp_row + 16 * i + e % 2 * 8 + at.group]);
+          set_operand<precision>(
+              a[i], e, buffer.c[k + at.position + e / 2 * 4][at.warp_row + 16 * i + e % 2 * 8 + at.group]);
         }
       }
 #pragma unroll
@@ -147,7 +185,7 @@ __device__ void multiply(const Shared::Buffer& buffer, const Place& at, Sums& su
         cuda::SplitB b;
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
-          b.set(e, buffer.dm[k + at.position + e * 4][at.warp_column + 8 * j + at.group]);
+          set_operand<precision>(b, e, buffer.dm[k + at.position + e * 4][at.warp_column + 8 * j + at.group]);
         }
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
@@ -254,26 +292,22 @@ __global__ void __launch_bounds__(block_threads, 2)
                            Finish finish) {
   auto& shared = cuda::shared_memory<Shared>();
   const Place place;
-  Depths next(readers, place.row), current = next;
-  for (int b = 0; b < buffers - 1; ++b) {
-    if (!next.done()) {
-      fill<width>(shared.buffer[b], next, dm, place);
-      next.advance();
-    }
+  const int depths = depths_of(readers, place.row);
+  Copies<width> copies(readers, dm, place);
+  const auto copy = [&](int i) {
+    if (i < depths) copies.start(shared.buffer[i % buffers]);
     cuda::copy_async_commit();
-  }
+  };
+#pragma unroll
+  for (int i = 0; i < buffers - 1; ++i) copy(i);
   Sums sums = {};
-  for (int b = 0; !current.done(); b = (b + 1) % buffers) {
+#pragma unroll 1
+  for (int i = 0; i < depths; ++i) {
     cuda::copy_async_wait<buffers - 2>();
     __syncthreads();
     // The buffer that the step before this one has read: the barrier says that all are through with it.
-    if (!next.done()) {
-      fill<width>(shared.buffer[(b + buffers - 1) % buffers], next, dm, place);
-      next.advance();
-    }
-    cuda::copy_async_commit();
-    multiply<precision>(shared.buffer[b], place, sums);
-    current.advance();
+    copy(i + buffers - 1);
+    multiply<precision>(shared.buffer[i % buffers], place, sums);
   }
   finish.template apply<width>(place, sums);
 }

@@ -1,29 +1,18 @@
 #include "common/column_sums.cuh"
 #include "common/context.cuh"
-#include "common/elementwise.cuh"
 
-// Y = X W^T + bias: the rows of Y start as the bias and the product, by cuBLAS, is added to them: as many
-// bytes as adding the bias afterwards. Floor of the product: 2 n in out operations; X, W and Y once from
-// memory. Backward: two products of as many operations, and one walk over dY for the column sums.
+// Y = X W^T + bias, one product (common/split_product.cu, or by cuBLAS). Floor: 2 n in out operations; X, W
+// and Y once from memory. Backward: two products of as many operations, and one walk over dY for the column
+// sums.
 
 namespace sea {
-
-namespace {
-
-struct Copy {
-  __device__ float operator()(float x) const { return x; }
-};
-
-}  // namespace
 
 void CudaBackend::linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) {
   const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
   cuda::require_shape("linear", "weight", weight, out, in);
   cuda::require_shape("linear", "y", y, n, out);
   cuda::require_size("linear", "bias", bias.size(), out);
-  const ConstMatrixView bias_rows(bias.data(), n, out, 0);  // every row the same one
-  cuda::elementwise(context_->stream, "linear", Copy{}, y, bias_rows);
-  context_->blas.gemm("linear", Transpose::no, Transpose::yes, 1.0f, x, weight, 1.0f, y);
+  context_->blas.gemm_with_bias("linear", Transpose::no, Transpose::yes, x, weight, bias.data(), y);
 }
 
 std::size_t CudaBackend::linear_backward_workspace(std::int64_t n, std::int64_t, std::int64_t out) const {

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -185,6 +187,38 @@ TEST_CASE("contrastive_alignment: rows of 32 in several tiles, and keys in sever
     const Result result = run(backend, p, text, visual, 1.0f);
     CHECK(result.loss == Approx(loss).epsilon(1e-6));
     CHECK(relative_error(result.gradient, gradient) < 1e-5);
+  });
+}
+
+// On CUDA, emulated too: keys in two ranges, the last tile of keys and the last block of queries not full.
+TEST_CASE("contrastive_alignment: keys in several ranges, rows of 32 and wide ones") {
+  const bool symmetric = GENERATE(false, true);
+  const std::int64_t width = GENERATE(32, 70);
+  const Problem p{523, width, 0.046, symmetric, {}};
+  const std::vector<float> text = unit_rows(p.n, p.width, 12);
+  std::vector<float> visual = unit_rows(p.n, p.width, 13);
+  for (std::int64_t i = 0; i < p.n / 2 * p.width; ++i) visual[i] = text[i];
+  std::vector<double> gradient;
+  const double loss = reference(p, joined(text, visual), &gradient);
+  for_each_backend([&](Backend& backend) {
+    const Result result = run(backend, p, text, visual, 1.0f);
+    CHECK(result.loss == Approx(loss).epsilon(1e-6));
+    CHECK(relative_error(result.gradient, gradient) < 1e-5);
+  });
+}
+
+TEST_CASE("contrastive_alignment: what is not a number is in the loss and in its row's gradient") {
+  const std::int64_t width = GENERATE(32, 40);
+  const Problem p{70, width, 0.1, false, {}};
+  const std::uint32_t bits = 0x7FFFFFFFu;  // what arithmetic on a GPU makes
+  std::vector<float> text = unit_rows(p.n, p.width, 14);
+  const std::vector<float> visual = unit_rows(p.n, p.width, 15);
+  std::memcpy(&text[5 * width + 3], &bits, sizeof(bits));
+  for_each_backend([&](Backend& backend) {
+    const Result result = run(backend, p, text, visual, 1.0f);
+    CHECK(std::isnan(result.loss));
+    CHECK(std::isnan(result.gradient[5 * width + 3]));
+    CHECK(std::isfinite(result.gradient[6 * width + 3]));
   });
 }
 

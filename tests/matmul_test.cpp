@@ -1,3 +1,8 @@
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
@@ -53,6 +58,72 @@ TEST_CASE("matmul: long sums keep float32's accuracy") {
           CHECK(c.gap_untouched());
         }
       }
+    }
+  });
+}
+
+TEST_CASE("matmul: rows that can be copied in packs of four, and each operand alone that cannot") {
+  struct Gaps {
+    std::int64_t a, b, c;
+  };
+  for_each_backend([](Backend& backend) {
+    for (const Gaps gaps : {Gaps{4, 8, 4}, {8, 4, 0}, {0, 0, 2}, {2, 4, 4}, {4, 1, 4}, {4, 4, 3}}) {
+      for (const bool flip_a : {false, true}) {
+        for (const bool flip_b : {false, true}) {
+          const std::int64_t m = 68, n = 132, k = 100;
+          const TestMatrix a(backend, flip_a ? k : m, flip_a ? m : k, gaps.a, 1);
+          const TestMatrix b(backend, flip_b ? n : k, flip_b ? k : n, gaps.b, 2);
+          const TestMatrix c = TestMatrix::output(backend, m, n, gaps.c);
+          backend.matmul(Transpose{flip_a}, Transpose{flip_b}, 1.5f, a.view(), b.view(), 0.0f, c.view());
+          std::vector<double> expected = naive_product(a.doubles(), b.doubles(), m, k, n, flip_a, flip_b);
+          for (double& value : expected) value *= 1.5;
+          CHECK(relative_error(c.values(), expected) < 1e-6);
+          CHECK(c.gap_untouched());
+        }
+      }
+    }
+  });
+}
+
+// On CUDA: tiles of 64 x 64 with k in parts, and tiles of 128 x 128 (common/split_product.cu, `consider`).
+TEST_CASE("matmul: k in parts, and as many tiles as a large device has multiprocessors") {
+  struct Shape {
+    std::int64_t m, n, k, gap;
+  };
+  for_each_backend([](Backend& backend) {
+    for (const auto& [m, n, k, gap] :
+         {Shape{70, 130, 1000, 2}, {128, 64, 516, 4}, {1300, 1292, 36, 4}, {1292, 1299, 33, 0}}) {
+      for (const bool flip_a : {false, true}) {
+        for (const bool flip_b : {false, true}) {
+          if (m > 1000 && flip_a != flip_b && gap == 0) continue;  // takes long, emulated
+          const TestMatrix a(backend, flip_a ? k : m, flip_a ? m : k, gap, 1);
+          const TestMatrix b(backend, flip_b ? n : k, flip_b ? k : n, gap, 2);
+          const TestMatrix c(backend, m, n, gap, 3);
+          std::vector<double> expected = naive_product(a.doubles(), b.doubles(), m, k, n, flip_a, flip_b);
+          const std::vector<double> before = c.doubles();
+          for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = 0.5 * expected[i] + before[i];
+          backend.matmul(Transpose{flip_a}, Transpose{flip_b}, 0.5f, a.view(), b.view(), 1.0f, c.view());
+          CHECK(relative_error(c.values(), expected) < 1e-6);
+          CHECK(c.gap_untouched());
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("matmul: what is not a number stays in its row, whatever its bits are") {
+  // The second one is what arithmetic on a GPU makes.
+  const std::uint32_t bits = GENERATE(0x7FC00000u, 0x7FFFFFFFu, 0xFFFFFFFFu, 0xFFC00001u);
+  for_each_backend([bits](Backend& backend) {
+    const std::int64_t m = 20, n = 12, k = 40;
+    std::vector<float> left = random_values(m * k, 1);
+    std::memcpy(&left[7 * k + 13], &bits, sizeof(bits));
+    const TestMatrix a(backend, m, k, 4, left), b(backend, k, n, 4, 2);
+    const TestMatrix c = TestMatrix::output(backend, m, n, 4);
+    backend.matmul(Transpose::no, Transpose::no, 1.0f, a.view(), b.view(), 0.0f, c.view());
+    const std::vector<float> values = c.values();
+    for (std::int64_t i = 0; i < m; ++i) {
+      for (std::int64_t j = 0; j < n; ++j) CHECK(std::isnan(values[i * n + j]) == (i == 7));
     }
   });
 }

@@ -154,6 +154,7 @@ run_script() {
 }
 run_script package "$(build_folder "$preset")"
 run_script cuda_libraries
+run_script sass_report
 
 if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2

@@ -27,14 +27,13 @@ enum class MatmulPrecision {
 struct CudaSettings {
   int device = 0;
   MatmulPrecision matmul_precision = MatmulPrecision::tf32x3;
-  /// With tf32x3, products of fewer multiply-adds are done in float32: splitting costs more than it saves.
-  double smallest_split_product = 134217728.0;
 };
 
-/// The operators on an NVIDIA GPU of compute capability 8.0 or later: hand-written kernels, cuBLAS for dense
-/// products. All work goes to one stream, in order, and what is forked to a second one; nothing
-/// but `copy_to_device`, `copy_to_host` and `synchronize` waits for it. Faults of a kernel are reported
-/// there. The device must be the calling thread's current one (the constructor makes it that).
+/// The operators on an NVIDIA GPU of compute capability 8.0 or later: hand-written kernels, and
+/// cuBLAS for dense products that are not split. All work goes to one stream, in order, and what is forked to
+/// a second one; nothing but `copy_to_device`, `copy_to_host` and `synchronize` waits for it. Faults of a
+/// kernel are reported there. The device must be the calling thread's current one (the constructor makes it
+/// that).
 class CudaBackend final : public Backend {
  public:
   /// On a stream of its own. Throws Error where there is no such device.

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
+#include "common/approximate.cuh"
 #include "common/launch.cuh"
 #include "common/tensor_core.cuh"
-#include "sea/fast_exp.hpp"
 
 // The walks of contrastive_alignment over its logits. A block holds some queries and passes over a range of
 // the keys, a tile at a time, as attention does: logits, exponentials, weights and the weighted sum of the
@@ -30,7 +31,8 @@ struct PackedRows {
   }
 };
 
-/// What a walk computes; e = exp((query . key - 1) / temperature).
+/// What a walk computes; e = exp((query . key - 1) / temperature), as 2 to the power scale * query . key -
+/// scale.
 enum class WalkKind {
   sums,            ///< the sum of e over the keys
   attend,          ///< that, and the sum of e * key
@@ -40,8 +42,8 @@ enum class WalkKind {
 
 struct AlignmentWalk {
   PackedRows queries, keys;
-  std::int64_t tiles_per_split;  ///< of keys
-  float inverse_temperature;
+  std::int64_t tiles_per_split;   ///< of keys
+  float scale;                    ///< log2(e) / temperature
   const std::int32_t* positions;  ///< the key that is a query's positive, or -1; null: its own number
   const float* query_factors;
   const float* key_factors;
@@ -90,21 +92,23 @@ struct TensorWalkShared {
     float factor[alignment_key_tile];
   };
   Tile tiles[2];
+  float positives[alignment_rows];  ///< e of each query's positive; negative where it is not among the keys
 };
 
 /// Starts the copy of a tile.
 template <WalkKind kind>
 __device__ __forceinline__ void copy_keys(const AlignmentWalk& walk, std::int64_t tile_number,
                                           TensorWalkShared::Tile& tile) {
-  constexpr int packs_per_row = tensor_walk_width / 4;
+  constexpr int packs_per_row = tensor_walk_width / 4, rows_at_once = tensor_walk_threads / packs_per_row;
   const std::int64_t first = tile_number * alignment_key_tile;
   const int thread = static_cast<int>(threadIdx.x);
+  const int row = thread / packs_per_row, column = thread % packs_per_row * 4;
+  const std::int64_t source = (first + row) * tensor_walk_width + column;
+  const float *values = walk.keys.values + source, *rest = walk.keys.rest + source;
 #pragma unroll
-  for (int pack = thread; pack < alignment_key_tile * packs_per_row; pack += tensor_walk_threads) {
-    const int row = pack / packs_per_row, column = pack % packs_per_row * 4;
-    const std::int64_t source = (first + row) * tensor_walk_width + column;
-    copy_async_16(&tile.big[row][column], walk.keys.values + source);
-    copy_async_16(&tile.small[row][column], walk.keys.rest + source);
+  for (int i = 0; i < alignment_key_tile; i += rows_at_once) {
+    copy_async_16(&tile.big[row + i][column], values + i * tensor_walk_width);
+    copy_async_16(&tile.small[row + i][column], rest + i * tensor_walk_width);
   }
   if constexpr (!walk_sums<kind>) {
     const bool valid = first + thread < walk.keys.count;
@@ -124,6 +128,7 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * alignment_rows + warp * 32 + group;
   const bool idle = first - group >= walk.queries.count;  // the whole warp
 
+  float* own_positives = &shared.positives[warp * 32 + group];
   SplitA queries[2][steps];
   int positive[2][2];
   float query_factor[2][2], sums[2][2] = {};
@@ -139,15 +144,17 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const std::int64_t query = first + 16 * m + 8 * r;
-      if constexpr (walk_sums<kind>) positive[m][r] = walk.position_of(query);
+      if constexpr (walk_sums<kind>) {
+        positive[m][r] = walk.position_of(query);
+        if (place == 0) own_positives[16 * m + 8 * r] = -1.0f;
+      }
       if constexpr (kind == WalkKind::attend_by_both) query_factor[m][r] = walk.query_factor(query);
     }
   }
 
   float attended[2][steps][4] = {};
-  const std::int64_t end = walk.end_tile();
-  std::int64_t number = walk.first_tile();
-  int buffer = 0;
+  const int end = static_cast<int>(walk.end_tile());
+  int number = static_cast<int>(walk.first_tile()), buffer = 0;
   copy_keys<kind>(walk, number, shared.tiles[0]);
   copy_async_commit();
   for (; number < end; ++number, buffer ^= 1) {
@@ -156,7 +163,7 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
     copy_async_wait<1>();
     __syncthreads();
     const TensorWalkShared::Tile& tile = shared.tiles[buffer];
-    const int first_key = static_cast<int>(number * alignment_key_tile);
+    const int first_key = number * alignment_key_tile;
     const int keys = idle ? 0 : min(alignment_key_tile, static_cast<int>(walk.keys.count) - first_key);
 #pragma unroll 1
     for (int key = 0; key < keys; key += 8) {
@@ -181,11 +188,13 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const int r = i / 2, c = i % 2;
-          const float exponent = __fmaf_rn(e[m][i], walk.inverse_temperature, -walk.inverse_temperature);
-          const float value = own + c < keys ? fast_exp(exponent) : 0.0f;
+          // Keys behind the last one are rows of zeros, which no weight makes count but in the sums.
+          float exponent = __fmaf_rn(e[m][i], walk.scale, -walk.scale);
+          if constexpr (walk_sums<kind>) exponent = own + c < keys ? exponent : -INFINITY;
+          const float value = exp2_approx(exponent);
           if constexpr (walk_sums<kind>) {
             sums[m][r] += value;
-            if (positive[m][r] == first_key + own + c) walk.positives[first + 16 * m + 8 * r] = value;
+            if (positive[m][r] == first_key + own + c) own_positives[16 * m + 8 * r] = value;
           }
           if constexpr (kind == WalkKind::attend) weights[m].set(r + 2 * c, value);
           if constexpr (!walk_sums<kind>) {
@@ -220,6 +229,8 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
         sum += __shfl_xor_sync(full_warp, sum, 1);
         sum += __shfl_xor_sync(full_warp, sum, 2);
         if (place == 0) walk.sums[at] = sum;
+        const float e_of_positive = own_positives[16 * m + 8 * r];
+        if (place == 0 && !(e_of_positive < 0.0f)) walk.positives[first + 16 * m + 8 * r] = e_of_positive;
       }
       if constexpr (kind != WalkKind::sums) {
 #pragma unroll
@@ -302,8 +313,8 @@ __global__ void __launch_bounds__(plain_walk_threads, 2) plain_walk_kernel(Align
       for (int b = 0; b < 4; ++b) {
         const std::int64_t key = first_key + x + b;
         const bool valid = key < walk.keys.count;
-        const float exponent = __fmaf_rn(dots[a][b], walk.inverse_temperature, -walk.inverse_temperature);
-        const float value = valid ? fast_exp(exponent) : 0.0f;
+        const float exponent = __fmaf_rn(dots[a][b], walk.scale, -walk.scale);
+        const float value = exp2_approx(valid ? exponent : -INFINITY);
         sums[a] += value;
         if (walk_sums<kind> && positive == key) walk.positives[query] = value;
         const float key_factor = !walk_sums<kind> && valid ? walk.key_factors[key] : 0.0f;

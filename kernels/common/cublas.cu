@@ -12,9 +12,8 @@ namespace sea::cuda {
 #if defined(SEA_SIMT)
 
 const Cublas& cublas() {
-  static const Cublas functions{
-      &cublasCreate,          &cublasDestroy, &cublasSetStream,           &cublasSetWorkspace,
-      &cublasGetStatusString, &cublasGemmEx,  &cublasGemmStridedBatchedEx};
+  static const Cublas functions{&cublasCreate,       &cublasDestroy,         &cublasSetStream,
+                                &cublasSetWorkspace, &cublasGetStatusString, &cublasGemmEx};
   return functions;
 }
 
@@ -46,7 +45,6 @@ Cublas load_functions() {
   find(library, "cublasSetWorkspace_v2", functions.set_workspace);
   find(library, "cublasGetStatusString", functions.status_string);
   find(library, "cublasGemmEx", functions.gemm_ex);
-  find(library, "cublasGemmStridedBatchedEx", functions.gemm_strided_batched_ex);
   return functions;
 }
 

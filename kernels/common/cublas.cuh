@@ -25,14 +25,6 @@ struct Cublas {
                             const void* a, cudaDataType_t a_type, int lda, const void* b,
                             cudaDataType_t b_type, int ldb, const void* beta, void* c, cudaDataType_t c_type,
                             int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) = nullptr;
-  cublasStatus_t (*gemm_strided_batched_ex)(cublasHandle_t handle, cublasOperation_t transpose_a,
-                                            cublasOperation_t transpose_b, int m, int n, int k,
-                                            const void* alpha, const void* a, cudaDataType_t a_type, int lda,
-                                            long long stride_a, const void* b, cudaDataType_t b_type, int ldb,
-                                            long long stride_b, const void* beta, void* c,
-                                            cudaDataType_t c_type, int ldc, long long stride_c, int count,
-                                            cublasComputeType_t compute,
-                                            cublasGemmAlgo_t algorithm) = nullptr;
 };
 
 /// Throws Error where cuBLAS cannot be loaded.

@@ -4,15 +4,18 @@
 
 namespace sea::cuda {
 
-/// A float as the sum of two TF32 numbers, exact to 2^-22 of it.
+/// A float as the sum of two operands of the tensor cores, which read ten bits of a mantissa.
 struct SplitFloat {
   std::uint32_t big;
   std::uint32_t small;
 };
 
+/// Exact to 2^-21 of x: the big part is x rounded to the nearest with ten bits of mantissa, the small one is
+/// what is left, below 2^-11 of x, of which the tensor cores cut off what they do not read. Of a NaN the
+/// small part is one, whatever the sum made of the big part; of an infinity it is a NaN too.
 __device__ __forceinline__ SplitFloat split_tf32(float x) {
-  const std::uint32_t big = to_tf32(x);
-  return {big, to_tf32(x - __uint_as_float(big))};
+  const std::uint32_t big = (__float_as_uint(x) + 0x1000u) & 0xFFFFE000u;
+  return {big, __float_as_uint(__fsub_rn(x, __uint_as_float(big)))};
 }
 
 /// The operands of one tensor core product, split.

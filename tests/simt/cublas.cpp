@@ -102,49 +102,28 @@ const char* cublasGetStatusString(cublasStatus_t status) {
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a,
                             cublasOperation_t transpose_b, int m, int n, int k, const void* alpha,
-                            const void* a, cudaDataType_t a_type, int lda, const void* b,
-                            cudaDataType_t b_type, int ldb, const void* beta, void* c, cudaDataType_t c_type,
-                            int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
-  return cublasGemmStridedBatchedEx(handle, transpose_a, transpose_b, m, n, k, alpha, a, a_type, lda, 0, b,
-                                    b_type, ldb, 0, beta, c, c_type, ldc, 0, 1, compute, algorithm);
-}
-
-cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transpose_a,
-                                          cublasOperation_t transpose_b, int m, int n, int k,
-                                          const void* alpha, const void* a, cudaDataType_t, int lda,
-                                          long long stride_a, const void* b, cudaDataType_t, int ldb,
-                                          long long stride_b, const void* beta, void* c, cudaDataType_t,
-                                          int ldc, long long stride_c, int count, cublasComputeType_t compute,
-                                          cublasGemmAlgo_t) {
+                            const void* a, cudaDataType_t, int lda, const void* b, cudaDataType_t, int ldb,
+                            const void* beta, void* c, cudaDataType_t, int ldc, cublasComputeType_t compute,
+                            cublasGemmAlgo_t) {
   const bool flip_a = transpose_a == CUBLAS_OP_T, flip_b = transpose_b == CUBLAS_OP_T;
   const bool good = m >= 0 && n >= 0 && k >= 0 && lda >= std::max(1, flip_a ? k : m) &&
-                    ldb >= std::max(1, flip_b ? n : k) && ldc >= std::max(1, m) && count >= 1 &&
-                    (count == 1 || stride_c >= static_cast<long long>(ldc) * n);
+                    ldb >= std::max(1, flip_b ? n : k) && ldc >= std::max(1, m);
   if (!good) return CUBLAS_STATUS_INVALID_VALUE;
-  Product product{m,
-                  n,
-                  k,
-                  *static_cast<const float*>(alpha),
-                  *static_cast<const float*>(beta),
-                  static_cast<const float*>(a),
-                  static_cast<const float*>(b),
-                  static_cast<float*>(c),
-                  lda,
-                  ldb,
-                  ldc,
-                  flip_a,
-                  flip_b,
-                  compute == CUBLAS_COMPUTE_32F_FAST_TF32};
-  const auto products = [=]() mutable {
-    for (int i = 0; i < count; ++i) {
-      product();
-      product.a += stride_a;
-      product.b += stride_b;
-      product.c += stride_c;
-    }
-  };
-  return sea::simt::enqueue_library_call("cublasGemmStridedBatchedEx", products, handle->stream) ==
-                 cudaSuccess
+  const Product product{m,
+                        n,
+                        k,
+                        *static_cast<const float*>(alpha),
+                        *static_cast<const float*>(beta),
+                        static_cast<const float*>(a),
+                        static_cast<const float*>(b),
+                        static_cast<float*>(c),
+                        lda,
+                        ldb,
+                        ldc,
+                        flip_a,
+                        flip_b,
+                        compute == CUBLAS_COMPUTE_32F_FAST_TF32};
+  return sea::simt::enqueue_library_call("cublasGemmEx", product, handle->stream) == cudaSuccess
              ? CUBLAS_STATUS_SUCCESS
              : CUBLAS_STATUS_INVALID_VALUE;
 }

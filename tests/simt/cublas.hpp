@@ -28,13 +28,5 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a
                             const void* a, cudaDataType_t a_type, int lda, const void* b,
                             cudaDataType_t b_type, int ldb, const void* beta, void* c, cudaDataType_t c_type,
                             int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm);
-/// `count` such products; their operands and results lie a stride apart.
-cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transpose_a,
-                                          cublasOperation_t transpose_b, int m, int n, int k,
-                                          const void* alpha, const void* a, cudaDataType_t a_type, int lda,
-                                          long long stride_a, const void* b, cudaDataType_t b_type, int ldb,
-                                          long long stride_b, const void* beta, void* c,
-                                          cudaDataType_t c_type, int ldc, long long stride_c, int count,
-                                          cublasComputeType_t compute, cublasGemmAlgo_t algorithm);
 
 // NOLINTEND(readability-identifier-naming)

@@ -25,7 +25,6 @@ TEST_CASE("matmul_precision tf32 multiplies the rounded operands, and is coarser
   const auto product = [&](MatmulPrecision precision) {
     CudaSettings settings;
     settings.matmul_precision = precision;
-    settings.smallest_split_product = 0.0;
     CudaBackend backend(settings);
     const Buffer<float> left = to_device(backend, a), right = to_device(backend, b), out(backend, m * n);
     backend.matmul(Transpose::no, Transpose::no, 1.0f, left.matrix(m, k), right.matrix(k, n), 0.0f,

@@ -28,10 +28,9 @@ void run_on_cuda(const std::function<void(Backend&)>& body, const CudaSettings& 
   CHECK(backend.allocated_bytes() == 0);
 }
 
-/// Every product split, the small ones of tests too.
-CudaSettings all_products_split() {
+CudaSettings products_in_float32() {
   CudaSettings settings;
-  settings.smallest_split_product = 0.0;
+  settings.matmul_precision = MatmulPrecision::float32;
   return settings;
 }
 #endif
@@ -49,13 +48,13 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
     INFO("schedule seed: " << seed);
     simt::set_schedule_seed(seed);
     static_cast<void>(simt::take_download_digest());
-    run_on_cuda(body, all_products_split());
+    run_on_cuda(body, {});
     const std::uint64_t digest = simt::take_download_digest();
     if (seed == 1) first_digest = digest;
     CHECK(digest == first_digest);
   }
   INFO("products in float32");
-  run_on_cuda(body, {});
+  run_on_cuda(body, products_in_float32());
 }
 
 #elif defined(SEA_TEST_CUDA)
@@ -64,7 +63,7 @@ const bool emulated = false;
 
 void for_each_backend(const std::function<void(Backend&)>& body) {
   run_on_cuda(body, {});
-  run_on_cuda(body, all_products_split());
+  run_on_cuda(body, products_in_float32());
 }
 
 #else

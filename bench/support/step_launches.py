@@ -1,0 +1,288 @@
+"""The launches of one training step of SEAa, in their order, with the geometry that kernels/*.cu gives them.
+
+A table by hand: who changes a launch in kernels/ changes it here. Assumed: the paper's widths (4,096 visual and 384
+textual features), the default settings, 2,048 pairs a batch, twenty neighbours of an item. Bytes of device memory are
+those that cannot lie in the second-level cache from the launch before; everything else that is read counts for L2.
+"""
+
+import dataclasses
+import math
+
+from h200_model import Launch, MULTIPROCESSORS
+
+
+@dataclasses.dataclass
+class Size:
+    users: int
+    items: int
+    pairs: int
+
+    @property
+    def nodes(self):
+        return self.users + self.items
+
+    @property
+    def edges(self):
+        return 2 * self.pairs
+
+    @property
+    def neighbours(self):
+        return 20 * self.items
+
+
+SIZES = {"baby": Size(19445, 7050, 118551), "sports": Size(35598, 18357, 218409), "clothing": Size(39387, 23033, 197338)}
+BATCH = 2048
+VISUAL, TEXTUAL = 4096, 384
+HEAD, TOWER, EMBEDDING, CLUB = 64, 256, 64, 32
+OUTPUTS = HEAD + CLUB + TOWER + CLUB
+FIT_STEPS = 50
+CACHED = 40e6  # bytes that stay in the second-level cache from one launch to the next
+
+
+def blocks_of(count, size):
+    return math.ceil(count / size)
+
+
+def memory_of(bytes_):
+    """Bytes that come from memory, of a matrix that was written just before."""
+    return bytes_ if bytes_ > CACHED else 0
+
+
+def segments(width):
+    """(columns, rows of C) between borders of readers."""
+    return [(width // 2, HEAD + CLUB + TOWER), (width - width // 2, TOWER + CLUB)]
+
+
+# ---- products
+
+SCRATCH_FLOATS = 16 << 20
+DEPTH = 32  # of k in a step
+LARGE, SMALL = (128, 4.0, 1), (64, 1.2, 3)  # rows and columns of a tile, time of a step, blocks of a multiprocessor
+
+
+def plan(m, n, k):
+    """Tiling, parts and steps of a part, as split_product.cu chooses them."""
+    best = None
+    steps = blocks_of(k, DEPTH)
+    for tiling in (LARGE, SMALL):
+        size, step_time, together = tiling
+        tiles = blocks_of(m, size) * blocks_of(n, size)
+        for parts in range(1, min(64, steps) + 1):
+            if parts > 1 and parts * m * n > SCRATCH_FLOATS:
+                break
+            each = blocks_of(steps, parts)
+            if blocks_of(steps, each) != parts:
+                continue
+            wave, blocks = MULTIPROCESSORS * together, tiles * parts
+            in_turn = blocks // wave * together + blocks_of(blocks % wave, MULTIPROCESSORS)
+            time = in_turn * (each + 3) * step_time + (8 + parts * m * n / 2.5e5 if parts > 1 else 0)
+            if best is None or time < best[0]:
+                best = (time, tiling, parts, each)
+    return best[1:]
+
+
+def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
+    """C (m x n) = A B over k; `along`: which operands have k side by side in memory; `a_new`: bytes of operands that
+    come from memory."""
+    (size, _, together), parts, each = plan(m, n, k)
+    tiles = blocks_of(m, size) * blocks_of(n, size)
+    name, threads = ("128, 128, 64, 32, 1", 256) if size == 128 else ("64, 64, 32, 32, 3", 128)
+    shared = 3 * 4 * sum(size * 40 if one == "true" else 32 * (size + 4) for one in along.split(", "))
+    launches = [Launch(part, f"{label}, {parts} parts", f"^split_product_kernel<Tiling<{name}>, {along}, 4>",
+                       tiles * parts, threads, shared, trips={"tensor": 2 * each, "around tensor": each},
+                       l2=4.0 * tiles * parts * each * DEPTH * 2 * size + 4.0 * parts * m * n, memory=a_new, **more)]
+    if parts > 1:
+        launches.append(Launch(part, f"{label}, sum of parts", "^sum_parts_kernel",
+                               blocks_of(m, 4) * blocks_of(n, 64), 256,
+                               trips={"largest": parts / 4}, l2=4.0 * (parts + 1) * m * n, **more))
+    return launches
+
+
+# ---- kernels over rows and elements
+
+def elementwise(part, label, kernel, rows, columns, reads, new=False, **more):
+    bytes_ = 4.0 * rows * columns
+    packs = columns // 4
+    across = 1
+    while across < packs and across < 256:
+        across *= 2
+    blocks = blocks_of(rows, 256 // across) * blocks_of(packs, across)
+    return Launch(part, label, kernel, blocks, 256, l2=bytes_ * (reads + 1),
+                  memory=memory_of(bytes_) * (reads + 1) if not new else bytes_ * (reads + 1), **more)
+
+
+def warp_rows(part, label, kernel, rows, columns, moved, **more):
+    """A warp a row, eight rows a block, `moved` floats an element."""
+    bytes_ = 4.0 * rows * columns * moved
+    return Launch(part, label, kernel, blocks_of(rows, 8), 256, l2=bytes_, memory=memory_of(bytes_), **more)
+
+
+def column_sums(part, label, rows, columns, **more):
+    chunks = min(64, blocks_of(rows, 128))
+    bytes_ = 4.0 * rows * columns
+    return [Launch(part, label + ", chunks", "^chunk_kernel", blocks_of(columns, 32) * chunks, 256, 1024,
+                   trips={"largest": rows / chunks / 8}, l2=bytes_, **more),
+            Launch(part, label + ", total", "^total_kernel", blocks_of(columns, 32), 256, 1024,
+                   trips={"largest": chunks / 8}, **more)]
+
+
+def batch_norm(part, label, kernels, rows, columns, moved, **more):
+    chunks = min(64, blocks_of(rows, 128))
+    return [Launch(part, label, kernel, blocks_of(columns, 32) * chunks, 256, 4096,
+                   trips={"largest": rows / chunks / 8}, l2=4.0 * rows * columns * m, **more)
+            for kernel, m in zip(kernels, moved)]
+
+
+def linear(part, label, n, inputs, outputs):
+    return product(part, label, n, outputs, inputs)
+
+
+def linear_backward(part, label, n, inputs, outputs, **more):
+    return (product(part, label + " dW", outputs, inputs, n, along="false, false", **more) + column_sums(part, label + " db", n, outputs, **more)
+            + product(part, label + " dX", n, inputs, outputs, along="true, false", **more))
+
+
+def spmm(part, label, rows, edges, columns, residual, **more):
+    return Launch(part, label, "^spmm_kernel<32, 4>", blocks_of(rows, 8), 256, 4096,
+                  trips={"largest": blocks_of(edges / rows, 8)},
+                  l2=edges * columns * 4.0, memory=4.0 * rows * columns * (2 + residual), **more)
+
+
+# ---- losses
+
+ALIGNMENT_THREADS, ALIGNMENT_SHARED = 128, 37888
+
+
+def alignment_splits(items):
+    tiles, best = blocks_of(items, 64), None
+    for splits in range(1, 17):
+        if splits > 1 and splits * 4 > tiles:
+            break
+        each = blocks_of(tiles, splits)
+        cut = blocks_of(tiles, each)
+        time = blocks_of(blocks_of(items, 128) * cut, 396) * (each + 2)
+        if best is None or time < best[0]:
+            best = (time, each, cut)
+    return best[1:]
+
+
+def alignment(items):
+    part = "alignment"
+    tiles, splits = alignment_splits(items)
+    row_blocks = blocks_of(items, 32)
+    packed = 8.0 * items * 32
+
+    def walk(kind):
+        blocks = blocks_of(items, 128) * splits
+        return Launch(part, f"walk, {kind}", f"^tensor_walk_kernel<{kind}>", blocks, ALIGNMENT_THREADS, ALIGNMENT_SHARED,
+                      trips={"tensor": tiles * 8, "around tensor": tiles}, l2=blocks * tiles * 64 * 256.0)
+
+    pack = Launch(part, "pack", "^pack_kernel", row_blocks, 256, 256, trips={"largest": 4}, l2=1.5 * packed, count=2)
+    attended = 4.0 * items * 32 * splits
+    return [pack, walk("attend"),
+            Launch(part, "finish queries", "^finish_queries_kernel", row_blocks, 256, 256,
+                   trips={"largest": splits / 4}, l2=attended + 16.0 * items * 32),
+            walk("attend_by_keys"),
+            Launch(part, "add attended", "^add_attended_kernel", row_blocks, 256, 256, trips={"largest": splits / 4},
+                   l2=attended + 8.0 * items * 32),
+            Launch(part, "loss", r"^write_loss_kernel<256>", 1, 256, 256, trips={"largest": row_blocks / 256})]
+
+
+def club(items):
+    part = "CLUB"
+    blocks = min(blocks_of(items, 8), 1024)
+    rows = Launch(part, "rows", "^club_rows_32_8_kernel", blocks, 256, 256, trips={"largest": blocks_of(items, 8 * blocks)},
+                  l2=4.0 * items * 32 * 5)
+    return [rows, Launch(part, "finish", "^club_finish_kernel", blocks_of(items, 8), 256, 256, l2=4.0 * items * 32 * 2)]
+
+
+def fit(items):
+    """The fit of q, two pairs, in tiles of 64 rows; parts of the gradient from every block to every block."""
+    tiles = 2 * blocks_of(items, 64)
+    chunks = min(tiles, 64)
+    blocks = min(chunks, MULTIPROCESSORS // 2)
+    per_block = blocks_of(blocks_of(tiles, chunks), 1) * blocks_of(chunks, blocks)
+    shared = min(43456 + 18432 * per_block, 227 * 1024)
+    parameters = 1104
+    streamed = max(0, per_block - (227 * 1024 - 43456) // 18432) * blocks * 2.0 * 64 * 32 * 4
+    return Launch("fit of q", "fit", "^fit_tiles_kernel", blocks, 256, shared, repeats=FIT_STEPS, barriers=FIT_STEPS,
+                  trips={"around special": per_block, "special": 2 * per_block, "beside special": 4 * per_block,
+                         "gathers": blocks_of(parameters, 256) * chunks / 16, "copies": 0}, l2=FIT_STEPS * (blocks * chunks * parameters * 4.0 + streamed),
+                  stream="fit")
+
+
+# ---- the step
+
+def modality(name, size, width):
+    items = size.items
+    part, tower = f"{name} item layer", "towers and heads"
+    weight_bytes = 4.0 * width * width
+    forward = [Launch(part, "pack C", "^factored_linear_pack_kernel", OUTPUTS, 256, 128,
+                      trips={"largest": width / 256}, l2=12.0 * OUTPUTS * width)]
+    for columns, rows in segments(width):
+        forward += product(part, "M = C W", rows, width, columns, memory_of(weight_bytes) * columns / width, "true, false")
+    forward += product(part, "Y = X M^T", items, OUTPUTS, width, memory_of(4.0 * items * width))
+    forward.append(elementwise(tower, f"{name} leaky_relu", "^elementwise_kernel<4, LeakyRelu>", items, TOWER, 1))
+    forward += linear(tower, f"{name} tower", items, TOWER, EMBEDDING)
+    forward.append(warp_rows(tower, f"{name} users' row_normalize", "^row_normalize_kernel", size.users, EMBEDDING, 2))
+    forward.append(warp_rows(tower, f"{name} items' row_normalize", "^row_normalize_kernel", items, EMBEDDING, 2))
+    kernels = ["^batch_norm_sums_kernel", "^batch_norm_kernel"]
+    forward += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
+    forward += linear(tower, f"{name} head", items, HEAD, HEAD)
+    forward += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
+    forward += linear(tower, f"{name} head", items, HEAD, CLUB)
+    forward.append(warp_rows(tower, f"{name} head's row_normalize", "^row_normalize_kernel", items, CLUB, 2))
+
+    kernels = ["^batch_norm_backward_sums_kernel", "^batch_norm_backward_kernel"]
+    backward = [warp_rows(tower, f"{name} head's row_normalize'", "^row_normalize_backward_kernel", items, CLUB, 3)]
+    backward += linear_backward(tower, f"{name} head", items, HEAD, CLUB)
+    backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
+    backward += linear_backward(tower, f"{name} head", items, HEAD, HEAD)
+    backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
+    backward.append(warp_rows(tower, f"{name} items' row_normalize'", "^row_normalize_backward_kernel", items, EMBEDDING, 3))
+    backward.append(warp_rows(tower, f"{name} users' row_normalize'", "^row_normalize_backward_kernel", size.users,
+                              EMBEDDING, 3))
+    backward += linear_backward(tower, f"{name} tower", items, TOWER, EMBEDDING)
+    backward.append(elementwise(tower, f"{name} leaky_relu'", "^elementwise_kernel<4, LeakyReluBackward>", items, TOWER, 2))
+    backward += product(part, "dM = dY^T X", OUTPUTS, width, items, memory_of(4.0 * items * width), "false, false")
+    backward += column_sums(part, "column sums", items, OUTPUTS)
+    for columns, rows in segments(width):
+        backward += product(part, "dC = dM W^T", rows, columns, width, memory_of(weight_bytes) * columns / width)
+    backward.append(Launch(part, "dC, db", "^factored_linear_gradient_kernel", blocks_of(width, 32), 256, 1024,
+                           trips={"largest": OUTPUTS / 8 / 4}, l2=12.0 * OUTPUTS * width))
+
+    depths = sum(blocks_of(rows, 16) for rows in (HEAD, CLUB, TOWER, CLUB)) - (blocks_of(HEAD, 16) + 2 * blocks_of(CLUB, 16)) / 2
+    blocks = blocks_of(width, 64) * blocks_of(width, 128)
+    update = [Launch(f"{name} update", "powers", "^adam_step_kernel", 1, 1),
+              Launch(f"{name} update", "dW and Adam", "^weight_gradient_kernel<tf32x3, 4, Update>", blocks, 256, 39936,
+                     trips={"tensor": 2 * depths, "around tensor": depths}, l2=blocks * depths * 16 * 192 * 4.0,
+                     memory=24.0 * width * width)]
+    return forward, backward, update
+
+
+def step(name):
+    size = SIZES[name]
+    items, users, nodes = size.items, size.users, size.nodes
+    visual, textual = modality("visual", size, VISUAL), modality("textual", size, TEXTUAL)
+    other, graph, both = "the rest", "propagation", 2 * EMBEDDING
+    forward = visual[0] + textual[0]
+    forward += [spmm(graph, "A X", nodes, size.edges, both, 1, count=2),
+                warp_rows(other, "modality_weight", "^modality_weight_kernel", users, both, 2),
+                spmm(graph, "S X", items, size.neighbours, both, 1),
+                Launch(other, "bpr loss", "^bpr_loss_kernel<4>", max(blocks_of(BATCH, 8), 2 * MULTIPROCESSORS), 256,
+                       trips={"largest": nodes / 8 / 264}, memory=4.0 * nodes * both, l2=BATCH * 3 * 512.0),
+                Launch(other, "bpr gradient", "^bpr_gradient_kernel<4>", blocks_of(3 * BATCH, 8) + 1, 256, 256,
+                       l2=BATCH * 6 * 512.0)]
+    forward += alignment(items) + club(items) + club(items)
+    backward = [spmm(graph, "S^T X", items, size.neighbours, both, 1),
+                warp_rows(other, "modality_weight'", "^modality_weight_backward_kernel", users, both, 3),
+                spmm(graph, "A^T X", nodes, size.edges, both, 1, count=2)]
+    backward += textual[1] + visual[1] + visual[2] + textual[2]
+    parameters = 2 * users * EMBEDDING + 2 * users + OUTPUTS * (VISUAL + TEXTUAL) + 2 * (TOWER * EMBEDDING + HEAD * HEAD)
+    backward.append(Launch(other, "adam", "^adam_kernel<4>", MULTIPROCESSORS * 5, 256, 64,
+                           trips={"largest": parameters / 4 / (MULTIPROCESSORS * 5 * 256)}, memory=28.0 * parameters))
+    for launch in backward:
+        launch.stream = "main beside the fit"
+    end = [Launch(other, "accumulate_losses", "^accumulate_losses_kernel", 1, 32),
+           Launch(other, "advance_step", "^advance_step_kernel", 1, 32)]
+    return forward + [fit(items)] + backward + end

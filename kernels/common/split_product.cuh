@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "common/cuda.cuh"
+#include "sea/backend.hpp"
+
+namespace sea::cuda {
+
+/// Floats of scratch memory that `split_product` may use: for the sums of parts of k.
+inline constexpr std::int64_t split_product_floats = std::int64_t{16} << 20;
+
+/// C = alpha op(A) op(B) + beta C, and `bias` added to every row where it is not null, to nearly float32's
+/// precision on the tensor cores: every operand is split into two parts, of which three products are taken.
+/// Where beta is 0, C is not read. The order of all sums depends on the shapes only.
+void split_product(cudaStream_t stream, const char* operator_name, Transpose transpose_a,
+                   Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
+                   MatrixView c, const float* bias, float* scratch);
+
+}  // namespace sea::cuda
