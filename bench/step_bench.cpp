@@ -137,8 +137,9 @@ void time_steps(const bench::Timing& timing, Model& model, Profile& profile, nlo
   Program& program = model.program;
   float loss_first = 0.0f;
   const auto step = [&](std::int64_t i) {
-    if (i % model.schedule.steps == 0) model.begin_epoch(i / model.schedule.steps);
-    model.step(i / model.schedule.steps, i % model.schedule.steps);
+    const std::int64_t epoch = model.schedule.pretraining_epochs + i / model.schedule.steps;
+    if (i % model.schedule.steps == 0) model.begin_epoch(epoch);
+    model.step(epoch, i % model.schedule.steps);
     if (i == 0) loss_first = program.losses().download().back();
   };
   add_times(result, "step", timing,
@@ -153,7 +154,7 @@ void time_evaluations(const bench::Timing& timing, const Dataset& dataset, const
   Program& program = model.program;
   Evaluator evaluator(program.backend(), model.sampling.view().history, {&dataset.valid, &dataset.test},
                       metric_cutoffs(configuration), configuration.integer("eval_batch_size"),
-                      model.users.columns);
+                      model.users.columns, scorer_of(configuration.model().score));
   model.evaluate();
   program.backend().synchronize();
   const auto evaluate = [&](std::int64_t /*i*/) {

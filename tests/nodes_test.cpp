@@ -357,3 +357,50 @@ TEST_CASE("nodes: no gradient flows into what a node reads as a constant", "[nod
     CHECK(none == std::vector<float>(12));
   });
 }
+
+TEST_CASE("nodes: row_dot of three blocks", "[nodes]") {
+  check_node(
+      {4, 6}, {4, 18}, [](Program&, Tape& tape, Tensor p, Tensor q) { return row_dot(tape, p, q); },
+      [](const Values& p, const Values& q) {
+        Values y(12);
+        for (std::size_t i = 0; i < 12; ++i) {
+          for (std::size_t j = 0; j < 6; ++j) y[i] += p[i / 3 * 6 + j] * q[i * 6 + j];
+        }
+        return y;
+      });
+}
+
+TEST_CASE("nodes: batch_norm's gradient as a value, and its own gradient", "[nodes]") {
+  // X = p, dY = q, whose BatchNorm is written into a part of a larger array beside it.
+  const std::vector<float> scales = {0.7f, -1.3f, 2.0f};
+  check_node(
+      {6, 3}, {6, 3},
+      [&](Program& program, Tape& tape, Tensor p, Tensor q) {
+        Arena& arena = *tape.moves().front();
+        const Tensor scale = program.parameter(arena, "scale", 1, 3, given_values(scales)),
+                     shift = program.parameter(arena, "shift", 1, 3, constant_value(0.5f));
+        const Tensor both = tape.activation(12, 3);
+        const ColumnStatistics statistics = batch_norm(tape, p, scale, shift, both.row_range(0, 6));
+        copy(tape, batch_norm_gradient(tape, p, q, scale, statistics), both.row_range(6, 6));
+        return both;
+      },
+      [&](const Values& p, const Values& q) {
+        Values y(36);
+        for (std::size_t j = 0; j < 3; ++j) {
+          double mean = 0.0, square = 0.0, mean_dy = 0.0, mean_product = 0.0;
+          for (std::size_t i = 0; i < 6; ++i) mean += p[i * 3 + j] / 6.0;
+          for (std::size_t i = 0; i < 6; ++i) square += std::pow(p[i * 3 + j] - mean, 2) / 6.0;
+          const double inverse = 1.0 / std::sqrt(square + 1e-5), scale = scales[j];
+          const auto normal = [&](std::size_t i) { return (p[i * 3 + j] - mean) * inverse; };
+          for (std::size_t i = 0; i < 6; ++i) {
+            mean_dy += q[i * 3 + j] / 6.0;
+            mean_product += q[i * 3 + j] * normal(i) / 6.0;
+          }
+          for (std::size_t i = 0; i < 6; ++i) {
+            y[i * 3 + j] = scale * normal(i) + 0.5;
+            y[18 + i * 3 + j] = scale * inverse * (q[i * 3 + j] - mean_dy - normal(i) * mean_product);
+          }
+        }
+        return y;
+      });
+}

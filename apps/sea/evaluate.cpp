@@ -71,6 +71,7 @@ void run_evaluate(const EvaluateOptions& options) {
   const RunData run = load_run(options.run, options.data, file);
   const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);
   const Dataset& dataset = run.dataset;
+  const Scorer& scorer = scorer_of(run.description.configuration.model().score);
   const HostMatrix &users = run.representations.users, &items = run.representations.items;
 
   const HostCsr masked = masked_of(options, dataset);
@@ -80,7 +81,7 @@ void run_evaluate(const EvaluateOptions& options) {
   const Buffer<float> device_items = to_device(backend, items.values);
   const HostCsr held_out = held_out_of(options, dataset);
   Evaluator evaluator(backend, history.pattern(), {&held_out}, cutoffs,
-                      run.description.configuration.integer("eval_batch_size"), users.columns);
+                      run.description.configuration.integer("eval_batch_size"), users.columns, scorer);
   const Metrics metrics = evaluator
                               .evaluate(device_users.matrix(users.rows, users.columns),
                                         device_items.matrix(items.rows, items.columns))

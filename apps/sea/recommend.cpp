@@ -42,6 +42,7 @@ void run_recommend(const RecommendOptions& options) {
   const std::vector<std::int32_t> users = find_users(options.users, dataset);
   const auto without_history =
       std::count_if(users.begin(), users.end(), [&](std::int32_t u) { return dataset.train.row(u).empty(); });
+  const Scorer& scorer = scorer_of(run.description.configuration.model().score);
   if (without_history > 0) {
     print_notice(fmt::format("{} of {} users have no training history; they are shown the most popular items",
                              without_history, users.size()));
@@ -49,7 +50,7 @@ void run_recommend(const RecommendOptions& options) {
   write_recommendations(options.output, dataset, users, std::min(top_k, dataset.items), without_history > 0,
                         [&](const std::function<void(const Recommendation&)>& receive) {
                           recommend(*device.backend, dataset, run.representations, users, top_k, seen,
-                                    receive);
+                                    receive, scorer);
                         });
 }
 

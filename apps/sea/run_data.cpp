@@ -138,7 +138,8 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
   }
   const TrainOn train_on = dataset_files(description.configuration).train_on;
   Dataset dataset = load_dataset(folder, DatasetFiles{std::nullopt, std::nullopt, train_on});
-  Representations representations = read_representations(file, description.identity());
+  Representations representations =
+      read_representations(file, description.identity(), scorer_of(description.configuration.model().score));
   if (dataset.interactions_fingerprint != description.interactions_fingerprint) {
     check_ids(run, description, representations, dataset);
     print_notice(

@@ -22,14 +22,15 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Steps of a model, one after the other, with what it does at the start of an epoch.
+/// Steps of a model behind its pretraining, one after the other, with what it does at the start of an epoch.
 class Steps {
  public:
   Steps(Model& model, std::int64_t per_epoch) : model_(model), per_epoch_(per_epoch) {}
   void run(std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i, ++done_) {
-      if (done_ % per_epoch_ == 0) model_.begin_epoch(done_ / per_epoch_);
-      model_.step(done_ / per_epoch_, done_ % per_epoch_);
+      const std::int64_t epoch = model_.schedule.pretraining_epochs + done_ / per_epoch_;
+      if (done_ % per_epoch_ == 0) model_.begin_epoch(epoch);
+      model_.step(epoch, done_ % per_epoch_);
     }
     model_.program.backend().synchronize();
   }
@@ -55,7 +56,7 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
       configuration.model().build(backend, dataset, configuration, [](const std::string&) {});
   Evaluator evaluator(backend, model->sampling.view().history, {&dataset.valid, &dataset.test},
                       metric_cutoffs(configuration), configuration.integer("eval_batch_size"),
-                      model->users.columns);
+                      model->users.columns, scorer_of(configuration.model().score));
 
   const std::int64_t batches = model->schedule.steps;
   const std::int64_t measured = request.batches > 0 ? std::min(request.batches, batches) : batches;

@@ -25,6 +25,21 @@ std::vector<float> uniform_values(const InitialDraws& draws, std::int64_t count,
   return values;
 }
 
+/// `count` values of a normal distribution with mean 0.
+std::vector<float> normal_values(const InitialDraws& draws, std::int64_t count, double deviation) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); i += 2) {
+    // Box and Muller: two normal values of two uniform ones, the first of them not 0.
+    const Philox4x32 bits =
+        random_bits(draws.seed, RandomPurpose::initial_value, draws.stream, static_cast<std::int64_t>(i / 2));
+    const double radius = deviation * std::sqrt(-2.0 * std::log((bits.word[0] + 1.0) * 0x1p-32));
+    const double angle = 2.0 * std::numbers::pi * (bits.word[1] * 0x1p-32);
+    values[i] = static_cast<float>(radius * std::cos(angle));
+    if (i + 1 < values.size()) values[i + 1] = static_cast<float>(radius * std::sin(angle));
+  }
+  return values;
+}
+
 float xavier_bound(std::int64_t fan_in, std::int64_t fan_out) {
   return static_cast<float>(std::sqrt(6.0 / static_cast<double>(fan_in + fan_out)));
 }
@@ -57,18 +72,25 @@ Initializer xavier_uniform_nodes(std::int64_t users) {
 
 Initializer xavier_normal() {
   return [](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
-    const double deviation = std::sqrt(2.0 / static_cast<double>(rows + columns));
-    std::vector<float> values(static_cast<std::size_t>(rows * columns));
-    for (std::size_t i = 0; i < values.size(); i += 2) {
-      // Box and Muller: two normal values of two uniform ones, the first of them not 0.
-      const Philox4x32 bits = random_bits(draws.seed, RandomPurpose::initial_value, draws.stream,
-                                          static_cast<std::int64_t>(i / 2));
-      const double radius = deviation * std::sqrt(-2.0 * std::log((bits.word[0] + 1.0) * 0x1p-32));
-      const double angle = 2.0 * std::numbers::pi * (bits.word[1] * 0x1p-32);
-      values[i] = static_cast<float>(radius * std::cos(angle));
-      if (i + 1 < values.size()) values[i + 1] = static_cast<float>(radius * std::sin(angle));
-    }
-    return values;
+    return normal_values(draws, rows * columns, std::sqrt(2.0 / static_cast<double>(rows + columns)));
+  };
+}
+
+Initializer standard_normal() {
+  return [](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    return normal_values(draws, rows * columns, 1.0);
+  };
+}
+
+Initializer kaiming_normal() {
+  return [](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    return normal_values(draws, rows * columns, std::sqrt(2.0 / static_cast<double>(columns)));
+  };
+}
+
+Initializer kaiming_uniform() {
+  return [](std::int64_t rows, std::int64_t columns, const InitialDraws& draws) {
+    return uniform_values(draws, rows * columns, std::sqrt(6.0f / static_cast<float>(columns)));
   };
 }
 

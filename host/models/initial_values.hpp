@@ -18,6 +18,12 @@ Initializer xavier_uniform();
 Initializer xavier_uniform_nodes(std::int64_t users);
 /// Normal with mean 0 and variance 2 / (rows + columns).
 Initializer xavier_normal();
+/// Normal with mean 0 and variance 1.
+Initializer standard_normal();
+/// Normal with mean 0 and variance 2 / columns.
+Initializer kaiming_normal();
+/// Uniform in [-b, b) with b = sqrt(6 / columns).
+Initializer kaiming_uniform();
 /// As `xavier_normal`, then a softmax over each row.
 Initializer softmax_of_xavier_normal();
 Initializer constant_value(float value);

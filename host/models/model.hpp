@@ -41,8 +41,8 @@ class DeviceSampling {
 enum class Batches { pairs, users };
 
 /// A recorded model: its program, what its program reads, and where its representations lie. Training,
-/// evaluation and export know models by this alone: the score of a user and an item is the dot product of
-/// their rows.
+/// evaluation and export know models by this alone. The score of a user and an item is the dot product of
+/// their rows, where the model's description names no other.
 struct Model {
   Model(Backend& backend, std::uint64_t seed) : program(backend, seed) {}
 
@@ -50,6 +50,7 @@ struct Model {
   std::vector<Buffer<float>> features;
   std::deque<DeviceCsr> graphs;
   DeviceSampling sampling;
+  DeviceSampling item_sampling;  ///< batches of items, where a pretraining goes over them
   Program program;
   Arena* main = nullptr;       ///< the model's optimizer
   Tape* training = nullptr;    ///< what a step differentiates
@@ -57,6 +58,7 @@ struct Model {
   Schedule schedule;
   Tensor users, items;  ///< representations, equally wide; valid after `evaluate`
   Batch batch;
+  Batch item_batch;  ///< of `item_sampling`: users and positives are items
   Batches batches = Batches::pairs;
   std::int64_t epoch_pairs = 0;  ///< triples of an epoch
   /// Draws of a step and intermediate values by name, for replaying and looking.
@@ -68,6 +70,9 @@ struct Model {
   /// The i-th training step of an epoch; the step that ran.
   Step& step(std::int64_t epoch, std::int64_t i);
   void evaluate();
+
+ private:
+  void end_pretraining();
 };
 
 /// What a model tells about the work before its first step ("neighbours of image_feat.npy").

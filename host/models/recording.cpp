@@ -72,6 +72,7 @@ std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
   ArenaSettings arena;
   arena.learning_rate = settings.learning_rate;
   arena.adam.weight_decay = settings.weight_decay;
+  arena.adam.decoupled = settings.decoupled;
   model->main = &program.arena("main", arena);
   model->training = &program.tape("training", {model->main});
   model->evaluation = &program.tape("evaluation", {});

@@ -27,6 +27,7 @@ struct TrainingSettings {
   std::int64_t train_batch_size = 2048;
   double learning_rate = 1e-4;
   double weight_decay = 0.0;
+  bool decoupled = false;  ///< of the weight decay; no key: the model's
   double learning_rate_factor = 1.0, learning_rate_epochs = 50.0;  ///< `learning_rate_scheduler`
   Batches batches = Batches::pairs;                                ///< no key: the model's
 };

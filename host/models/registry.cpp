@@ -56,11 +56,12 @@ DatasetFiles dataset_files(const Configuration& configuration) {
 
 const std::vector<ModelDescription>& models() {
   static const std::vector<ModelDescription> all = {
-      describe_sea(),         describe_bpr(),        describe_lightgcn(), describe_layergcn(),
-      describe_vbpr(),        describe_freedom(),    describe_mmgcn(),    describe_dualgnn(),
-      describe_lattice(),     describe_slmrec(),     describe_bm3(),      describe_mgcn(),
-      describe_lgmrec(),      describe_micro(),      describe_vbpr_sea(), describe_freedom_sea(),
-      describe_lattice_sea(), describe_slmrec_sea(), describe_bm3_sea()};
+      describe_sea(),      describe_bpr(),         describe_lightgcn(),    describe_layergcn(),
+      describe_vbpr(),     describe_freedom(),     describe_mmgcn(),       describe_dualgnn(),
+      describe_lattice(),  describe_slmrec(),      describe_bm3(),         describe_mgcn(),
+      describe_lgmrec(),   describe_micro(),       describe_pamd(),        describe_mmssl(),
+      describe_vbpr_sea(), describe_freedom_sea(), describe_lattice_sea(), describe_slmrec_sea(),
+      describe_bm3_sea()};
   return all;
 }
 

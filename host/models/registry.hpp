@@ -18,6 +18,12 @@ struct Preset {
   std::vector<std::pair<std::string, KeyValue>> values;
 };
 
+/// What a model makes of the representations of a user and an item.
+enum class Score {
+  dot,        ///< their dot product
+  attentive,  ///< see Backend::rank_attentive: an item has five parts
+};
+
 /// What the rest of the program knows of a kind of model. To add one, write a function that returns its
 /// description and name it in `models()`.
 struct ModelDescription {
@@ -32,6 +38,7 @@ struct ModelDescription {
     return DatasetFiles{std::nullopt, std::nullopt};
   };
   std::function<std::unique_ptr<Model>(Backend&, Dataset&, const Configuration&, const Progress&)> build;
+  Score score = Score::dot;
 };
 
 /// The keys that every model has: training, evaluation, where it runs. The learning rate's default is the
@@ -52,6 +59,8 @@ ModelDescription describe_bm3();
 ModelDescription describe_mgcn();
 ModelDescription describe_lgmrec();
 ModelDescription describe_micro();
+ModelDescription describe_mmssl();
+ModelDescription describe_pamd();
 /// The paper's Table 3: SEA's modules plugged in.
 ModelDescription describe_vbpr_sea();
 ModelDescription describe_freedom_sea();

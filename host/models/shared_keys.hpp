@@ -15,9 +15,9 @@ std::vector<Key> feature_keys();
 DatasetFiles feature_files(const Configuration& configuration);
 /// Throws UsageError where both are null.
 void require_features(const Configuration& configuration);
-
-/// Throws UsageError where one is.
+/// Throws UsageError where one of them is.
 void require_both_features(const Configuration& configuration);
+
 /// `name` over train_batch_size: the weight of a regulariser that is divided by the configured batch size, in
 /// an epoch's smaller last batch too.
 float batch_share(const Configuration& configuration, const std::string& name);

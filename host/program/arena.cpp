@@ -62,6 +62,11 @@ void Arena::upload_state(const OptimizerState& state) {
   learning_rate_ = state.learning_rate;
 }
 
+void Arena::forget_moments() {
+  for (Buffer<float>* array : {&first_moments_, &second_moments_}) array->fill_zero();
+  upload_state({0, learning_rate_});
+}
+
 void Arena::update() {
   if (settings_.gradients == Gradients::fused || size_ == 0) return;
   backend_.adam(values_.span(), gradient_values_.span(), first_moments_.span(), second_moments_.span(),

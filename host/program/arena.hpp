@@ -51,6 +51,9 @@ class Arena {
   OptimizerState download_state() const { return state_.download().front(); }
   void upload_state(const OptimizerState& state);
 
+  /// Sets both moments and the number of updates to 0, as at the start.
+  void forget_moments();
+
   /// One Adam update from the stored gradients; nothing where gradients are fused.
   void update();
   /// One Adam update with gradients of zero: the moments decay and still move the parameters.

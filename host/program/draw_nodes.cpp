@@ -37,6 +37,12 @@ void sort_batch(Tape& tape, const Batch& batch, std::int64_t users) {
 
 Tensor gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node) {
   const Tensor y = tape.activation(batch.users.count, x.columns);
+  gather_rows(tape, x, batch, role, first_node, y);
+  return y;
+}
+
+void gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node,
+                 Tensor y) {
   const Indices index = role == BatchRole::user       ? batch.users
                         : role == BatchRole::positive ? batch.positives
                                                       : batch.negatives;
@@ -53,6 +59,17 @@ Tensor gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std
                   run.backend().gather_rows_backward(run.gradient(y), order_view(run, batch), role,
                                                      first_node, run.step(), run.input_gradient(0));
                 }});
+}
+
+Tensor history_rows(Tape& tape, const CsrPatternView& history, const Batch& batch, bool inverted) {
+  const Tensor y = tape.activation(batch.users.count, history.columns);
+  tape.add({.name = "history_rows",
+            .outputs = {y},
+            .index_reads = {batch.users},
+            .forward = [=](const NodeRun& run) {
+              run.backend().history_rows(history, run.indices(batch.users), inverted, run.step(),
+                                         run.value(y));
+            }});
   return y;
 }
 

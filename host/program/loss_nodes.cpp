@@ -82,6 +82,27 @@ void matrix_norm(Tape& tape, const std::string& name, float weight, Tensor x, Ma
             }});
 }
 
+void reduce(Tape& tape, const std::string& name, float weight, Tensor x, Reduction reduction,
+            bool batch_rows) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({.name = "reduce",
+            .inputs = {x},
+            .workspace = tape.backend().reduce_workspace(x.rows, x.columns),
+            .is_loss = true,
+            .forward = [=](const NodeRun& run) {
+              run.backend().reduce(run.value(x), reduction, limit(run, batch_rows), weight, run.loss(term),
+                                   run.input_gradient(0), run.workspace());
+            }});
+}
+
+void decoder_loss(Tape& tape, const std::string& name, float weight, Tensor cosines, float temperature) {
+  const int term = tape.loss_term(name, weight);
+  tape.add({.name = "decoder_loss", .inputs = {cosines}, .is_loss = true, .forward = [=](const NodeRun& run) {
+              run.backend().decoder_loss(run.value(cosines), temperature, run.step(), weight, run.loss(term),
+                                         run.input_gradient(0));
+            }});
+}
+
 void contrastive(Tape& tape, const std::string& name, float weight, Tensor queries, Tensor keys,
                  Indices positives, const ContrastiveSettings& settings, bool batch_rows) {
   const int term = tape.loss_term(name, weight);

@@ -214,6 +214,81 @@ Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu) {
   return y;
 }
 
+ColumnStatistics batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, Tensor y) {
+  constexpr float epsilon = 1e-5f;
+  const Tensor mean = tape.activation(1, x.columns), inverse_deviation = tape.activation(1, x.columns);
+  tape.add({.name = "batch_norm",
+            .inputs = {x, scale, shift},
+            .outputs = {y, mean, inverse_deviation},
+            .saved_for_backward = {x, mean, inverse_deviation},
+            .workspace = tape.backend().batch_norm_workspace(x.rows, x.columns),
+            .writes_all_gradients = true,
+            .forward =
+                [=](const NodeRun& run) {
+                  run.backend().batch_norm(run.value(x), run.vector(scale), run.vector(shift), epsilon, false,
+                                           run.vector(mean), run.vector(inverse_deviation), run.value(y),
+                                           run.workspace());
+                },
+            .backward =
+                [=](const NodeRun& run) {
+                  run.backend().batch_norm_backward(run.value(x), {}, run.gradient(y), run.vector(scale),
+                                                    run.vector(mean), run.vector(inverse_deviation), false,
+                                                    run.input_gradient(0), run.input_gradient_vector(1),
+                                                    run.input_gradient_vector(2), run.workspace());
+                }});
+  return {mean, inverse_deviation};
+}
+
+Tensor batch_norm_gradient(Tape& tape, Tensor x, Tensor dy, Tensor scale,
+                           const ColumnStatistics& statistics) {
+  const auto [mean, inverse_deviation] = statistics;
+  const Tensor dx = tape.activation(x.rows, x.columns);
+  // The gradients of scale and shift that come with it are nobody's.
+  const Tensor dscale = tape.activation(1, x.columns), dshift = tape.activation(1, x.columns);
+  tape.add({.name = "batch_norm_gradient",
+            .inputs = {x, dy, scale},
+            .constants = {mean, inverse_deviation},
+            .outputs = {dx, dscale, dshift},
+            .saved_for_backward = {x, dy, mean, inverse_deviation},
+            .workspace = tape.backend().batch_norm_workspace(x.rows, x.columns),
+            .writes_all_gradients = true,
+            .forward =
+                [=, mean = mean, inverse_deviation = inverse_deviation](const NodeRun& run) {
+                  run.backend().batch_norm_backward(run.value(x), {}, run.value(dy), run.vector(scale),
+                                                    run.vector(mean), run.vector(inverse_deviation), false,
+                                                    run.value(dx), run.vector(dscale), run.vector(dshift),
+                                                    run.workspace());
+                },
+            .backward =
+                [=, mean = mean, inverse_deviation = inverse_deviation](const NodeRun& run) {
+                  run.backend().batch_norm_double_backward(
+                      run.value(x), run.value(dy), run.gradient(dx), run.vector(scale), run.vector(mean),
+                      run.vector(inverse_deviation), run.input_gradient(1), run.input_gradient(0),
+                      run.input_gradient_vector(2), run.workspace());
+                }});
+  return dx;
+}
+
+void row_dot(Tape& tape, Tensor a, Tensor b, Tensor y) {
+  tape.add({.name = "row_dot",
+            .inputs = {a, b},
+            .outputs = {y},
+            .saved_for_backward = {a, b},
+            .forward =
+                [=](const NodeRun& run) { run.backend().row_dot(run.value(a), run.value(b), run.value(y)); },
+            .backward =
+                [=](const NodeRun& run) {
+                  run.backend().row_dot_backward(run.value(a), run.value(b), run.gradient(y),
+                                                 run.input_gradient(0), run.input_gradient(1));
+                }});
+}
+
+Tensor row_dot(Tape& tape, Tensor a, Tensor b) {
+  const Tensor y = tape.activation(a.rows, b.columns / a.columns);
+  row_dot(tape, a, b, y);
+  return y;
+}
+
 Tensor row_normalize(Tape& tape, Tensor x) {
   const Tensor y = tape.activation(x.rows, x.columns);
   row_normalize(tape, x, y);

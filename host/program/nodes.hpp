@@ -63,6 +63,21 @@ void leaky_relu(Tape& tape, Tensor x, float slope, Tensor y);
 /// columns).
 Tensor batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, bool relu);
 
+/// The same without ReLU, written into `y`, which may be a part of a larger activation; with what its
+/// gradient reads.
+struct ColumnStatistics {
+  Tensor mean, inverse_deviation;
+};
+ColumnStatistics batch_norm(Tape& tape, Tensor x, Tensor scale, Tensor shift, Tensor y);
+/// The gradient that batch_norm passes on to X, given `dy`, as a value: differentiated once more, see
+/// Backend::batch_norm_double_backward. For penalties on a gradient.
+Tensor batch_norm_gradient(Tape& tape, Tensor x, Tensor dy, Tensor scale, const ColumnStatistics& statistics);
+
+/// Writes the dot products of A's rows with the blocks of B's into `y`, one column a block; see
+/// Backend::row_dot.
+void row_dot(Tape& tape, Tensor a, Tensor b, Tensor y);
+Tensor row_dot(Tape& tape, Tensor a, Tensor b);
+
 /// Unit rows.
 Tensor row_normalize(Tape& tape, Tensor x);
 /// The same, written into `y`, which may be a part of a larger activation.
@@ -108,6 +123,10 @@ Indices sample_permutation(Tape& tape, RandomPurpose purpose, std::int64_t size,
 /// Rows of X named by a list of the batch; rows from its count on are 0. X is a table of users or of nodes,
 /// with first_node 0, or one of items, with the number of users.
 Tensor gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node = 0);
+/// The same, written into `y`, which may be a part of a larger activation.
+void gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node, Tensor y);
+/// The histories of the batch's users as dense rows, see Backend::history_rows.
+Tensor history_rows(Tape& tape, const CsrPatternView& history, const Batch& batch, bool inverted);
 
 /// A graph whose values are computed in the step: its pattern, the transposed one, and for each entry of that
 /// the entry of the pattern that it is. Device memory that outlives the program; entries may change between
@@ -136,6 +155,11 @@ void contrastive_alignment(Tape& tape, const std::string& name, float weight, Te
 /// See Backend::matrix_norm; of the batch's rows alone where `batch_rows`.
 void matrix_norm(Tape& tape, const std::string& name, float weight, Tensor x, MatrixNorm norm, double divisor,
                  bool batch_rows);
+/// See Backend::reduce; of the batch's rows alone where `batch_rows`.
+void reduce(Tape& tape, const std::string& name, float weight, Tensor x, Reduction reduction,
+            bool batch_rows);
+/// See Backend::decoder_loss; of the batch's rows.
+void decoder_loss(Tape& tape, const std::string& name, float weight, Tensor cosines, float temperature);
 /// See Backend::contrastive: pos(i) = positives[i], or i where they are empty; with `batch_rows` the batch's
 /// count limits the queries, and the keys where they are a batch's.
 void contrastive(Tape& tape, const std::string& name, float weight, Tensor queries, Tensor keys,

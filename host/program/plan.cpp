@@ -232,7 +232,7 @@ void Tape::plan_lifetimes() {
       if (gradient != gradients_.end()) use(gradient->second.buffer, backward_time(i));
     }
   }
-  for (const Tensor& tensor : kept_) use(tensor.buffer, turn_time());
+  for (const Tensor& tensor : kept_) use(tensor.buffer, update_time());
 }
 
 /// What runs beside is waited for before the first node that touches what it writes, or writes what it reads;

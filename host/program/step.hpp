@@ -20,6 +20,8 @@ class Step {
 
   const std::string& name() const { return name_; }
   const std::vector<Tape*>& tapes() const { return tapes_; }
+  /// The arenas that its tapes move, and those moved without a gradient.
+  const std::vector<Arena*>& moves() const { return advanced_; }
   std::int64_t pairs() const { return pairs_; }
   std::int64_t batch_size() const { return batch_size_; }
 

@@ -46,7 +46,7 @@ class Tape {
   int loss_term(const std::string& name, float weight);
   /// `count` terms in a row, named NAME.0, NAME.1, ...; only reported. Number of the first.
   int reported_terms(const std::string& name, std::int64_t count);
-  /// Keeps a value readable after `forward`.
+  /// Keeps a value readable after `forward`, until another tape runs.
   void keep(const Tensor& tensor) { kept_.push_back(tensor); }
 
   // ---- running

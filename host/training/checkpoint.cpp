@@ -264,7 +264,8 @@ void write_best(const fs::path& file, const std::string& identity, const Model& 
       {{"format", best_format}, {"run", identity}, {"epoch", std::to_string(state.stopping.best_epoch())}});
 }
 
-Representations read_representations(const fs::path& path, const std::string& identity) {
+Representations read_representations(const fs::path& path, const std::string& identity,
+                                     const Scorer& scorer) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
     throw Error(fmt::format("{}: is not there yet; the run has not been trained that far", path.string()));
@@ -275,8 +276,9 @@ Representations read_representations(const fs::path& path, const std::string& id
     if (!file.contains(name) || file.shape(name).size() != 2) foreign(path, "it has no representations");
   }
   const std::int64_t users = file.shape("user_embeddings")[0], width = file.shape("user_embeddings")[1];
-  return {read_matrix(file, path, "user_embeddings", users, width),
-          read_matrix(file, path, "item_embeddings", file.shape("item_embeddings")[0], width)};
+  return {
+      read_matrix(file, path, "user_embeddings", users, width),
+      read_matrix(file, path, "item_embeddings", file.shape("item_embeddings")[0], scorer.item_width(width))};
 }
 
 }  // namespace sea

@@ -9,6 +9,7 @@
 #include "models/model.hpp"
 #include "training/early_stopping.hpp"
 #include "training/metrics.hpp"
+#include "training/scorer.hpp"
 
 namespace sea {
 
@@ -48,12 +49,13 @@ void read_checkpoint(const std::filesystem::path& file, const std::string& ident
 void write_best(const std::filesystem::path& file, const std::string& identity, const Model& model,
                 const TrainingState& state, const BestModel& best);
 
-/// User and item representations: the score of a pair is the dot product of their rows.
+/// User and item representations, of which a Scorer makes scores.
 struct Representations {
   HostMatrix users, items;
 };
-/// Those of a checkpoint or of the best model. Throws Error where `file` is damaged or is not of the run of
-/// this identity.
-Representations read_representations(const std::filesystem::path& file, const std::string& identity);
+/// Those of a checkpoint or of the best model. Throws Error where `file` is damaged, is not of the run of
+/// this identity, or does not have the columns that the scorer reads.
+Representations read_representations(const std::filesystem::path& file, const std::string& identity,
+                                     const Scorer& scorer = scorer_of(Score::dot));
 
 }  // namespace sea

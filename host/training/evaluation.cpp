@@ -35,8 +35,10 @@ HostCsr pairs_of_either(const HostCsr& a, const HostCsr& b) {
 }
 
 Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,
-                     std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width)
+                     std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width,
+                     const Scorer& scorer)
     : backend_(backend),
+      scorer_(scorer),
       history_(history),
       splits_(std::move(splits)),
       cutoffs_(std::move(cutoffs)),
@@ -46,7 +48,7 @@ Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vecto
       ids_(backend, block_users_ * depth_),
       scores_(backend, block_users_ * depth_),
       workspace_(backend, static_cast<std::int64_t>(
-                              backend.topk_dot_workspace(block_users_, history.columns, width_, depth_))),
+                              scorer.rank_workspace(backend, block_users_, history.columns, width_, depth_))),
       ranked_(static_cast<std::size_t>(block_users_ * depth_)) {}
 
 std::vector<Metrics> Evaluator::evaluate(ConstMatrixView users, ConstMatrixView items) {
@@ -62,9 +64,9 @@ std::vector<Metrics> Evaluator::evaluate(ConstMatrixView users, ConstMatrixView 
     }
     const std::int64_t count = std::min(block_users_, users.rows - first);
     const auto values = static_cast<std::size_t>(count * depth_);
-    backend_.topk_dot(users.row_range(first, count), items, depth_, history_.row_range(first, count),
-                      ids_.span().first(values), scores_.span().first(values),
-                      {workspace_.data(), workspace_.bytes()});
+    scorer_.rank(backend_, users.row_range(first, count), items, depth_, history_.row_range(first, count),
+                 ids_.span().first(values), scores_.span().first(values),
+                 {workspace_.data(), workspace_.bytes()});
     backend_.copy_to_host(ranked_.data(), ids_.data(), values * sizeof(std::int32_t));
     for (std::int64_t i = 0; i < count; ++i) {
       const ConstIndexView ranked(ranked_.data() + i * depth_, static_cast<std::size_t>(depth_));

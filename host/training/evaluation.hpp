@@ -7,6 +7,7 @@
 #include "sea/backend.hpp"
 #include "sea/buffer.hpp"
 #include "training/metrics.hpp"
+#include "training/scorer.hpp"
 
 namespace sea {
 
@@ -21,16 +22,20 @@ HostCsr pairs_of_either(const HostCsr& a, const HostCsr& b);
 class Evaluator {
  public:
   /// `history` (users x items, ascending rows) is in device memory; `splits` (held-out items, users x items)
-  /// in the host's. Both, and the backend, must live as long. `width` is that of the representations.
+  /// in the host's. Both, the backend and the scorer must live as long. `width` is that of a user's
+  /// representation.
   Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,
-            std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width);
+            std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width,
+            const Scorer& scorer = scorer_of(Score::dot));
 
-  /// One result a split, from representations in device memory (users x width, items x width): one ranking
+  /// One result a split, from representations in device memory (users x width, and items as wide as the
+  /// scorer has them): one ranking
   /// serves all of them. Users are summed in ascending order, so that no block size changes a bit.
   std::vector<Metrics> evaluate(ConstMatrixView users, ConstMatrixView items);
 
  private:
   Backend& backend_;
+  const Scorer& scorer_;
   CsrPatternView history_;
   std::vector<const HostCsr*> splits_;
   std::vector<std::int64_t> cutoffs_;

@@ -89,7 +89,7 @@ std::vector<std::int64_t> popularity(const Dataset& dataset) {
 
 void recommend(Backend& backend, const Dataset& dataset, const Representations& representations,
                ConstIndexView users, std::int64_t top_k, SeenItems seen,
-               const std::function<void(const Recommendation&)>& receive) {
+               const std::function<void(const Recommendation&)>& receive, const Scorer& scorer) {
   const Popular popular(dataset);
   const std::int64_t depth = std::min(top_k, dataset.items);
   const auto most = std::min<std::int64_t>(block_users, static_cast<std::int64_t>(users.size()));
@@ -97,18 +97,18 @@ void recommend(Backend& backend, const Dataset& dataset, const Representations& 
   const ConstMatrixView keys = items.matrix(representations.items.rows, representations.items.columns);
   Buffer<std::int32_t> ids(backend, most * depth);
   Buffer<float> scores(backend, most * depth);
-  Buffer<std::byte> workspace(
-      backend, static_cast<std::int64_t>(backend.topk_dot_workspace(most, keys.rows, keys.columns, depth)));
+  Buffer<std::byte> workspace(backend, static_cast<std::int64_t>(scorer.rank_workspace(
+                                           backend, most, keys.rows, representations.users.columns, depth)));
   std::vector<std::int32_t> popular_items;
   std::vector<float> popular_scores;
   for (std::size_t first = 0; first < users.size(); first += static_cast<std::size_t>(most)) {
     const ConstIndexView some =
         users.subspan(first, std::min(users.size() - first, static_cast<std::size_t>(most)));
     const Block block(backend, dataset, representations.users, some, seen);
-    backend.topk_dot(block.rows(), keys, depth, block.excluded(),
-                     ids.span().first(some.size() * static_cast<std::size_t>(depth)),
-                     scores.span().first(some.size() * static_cast<std::size_t>(depth)),
-                     {workspace.data(), workspace.bytes()});
+    scorer.rank(backend, block.rows(), keys, depth, block.excluded(),
+                ids.span().first(some.size() * static_cast<std::size_t>(depth)),
+                scores.span().first(some.size() * static_cast<std::size_t>(depth)),
+                {workspace.data(), workspace.bytes()});
     const std::vector<std::int32_t> host_ids = ids.download();
     const std::vector<float> host_scores = scores.download();
     for (std::size_t i = 0; i < some.size(); ++i) {

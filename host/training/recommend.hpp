@@ -7,6 +7,7 @@
 #include "data/dataset.hpp"
 #include "sea/backend.hpp"
 #include "training/checkpoint.hpp"
+#include "training/scorer.hpp"
 
 namespace sea {
 
@@ -25,7 +26,8 @@ struct Recommendation {
 /// each: fewer where the user has seen the rest. Memory: blocks of users, never users x items.
 void recommend(Backend& backend, const Dataset& dataset, const Representations& representations,
                ConstIndexView users, std::int64_t top_k, SeenItems seen,
-               const std::function<void(const Recommendation&)>& receive);
+               const std::function<void(const Recommendation&)>& receive,
+               const Scorer& scorer = scorer_of(Score::dot));
 
 /// Training interactions of each item.
 std::vector<std::int64_t> popularity(const Dataset& dataset);

@@ -69,9 +69,7 @@ Trainer::Trainer(Model& model, const Dataset& dataset, const Configuration& conf
       folder_(folder),
       epochs_(configuration.integer("epochs")),
       eval_step_(configuration.integer("eval_step")),
-      batch_(model.schedule.step->batch_size()),
-      pairs_(model.schedule.step->pairs()),
-      steps_(model.schedule.steps),
+      pretraining_epochs_(model.schedule.pretraining_epochs),
       valid_metric_(parse_metric(configuration.text("valid_metric"))->key()),
       checkpoint_seconds_(configuration.number("checkpoint_seconds")),
       cutoffs_(metric_cutoffs(configuration)),
@@ -79,7 +77,8 @@ Trainer::Trainer(Model& model, const Dataset& dataset, const Configuration& conf
       has_valid_(dataset.valid.nonzeros() > 0),
       has_test_(dataset.test.nonzeros() > 0),
       evaluator_(model.program.backend(), model.sampling.view().history, {&dataset.valid, &dataset.test},
-                 cutoffs_, configuration.integer("eval_batch_size"), model.users.columns),
+                 cutoffs_, configuration.integer("eval_batch_size"), model.users.columns,
+                 scorer_of(configuration.model().score)),
       state_{0, EarlyStopping(configuration.integer("stopping_step")), {}, {}},
       last_save_(Clock::now()) {}
 
@@ -103,8 +102,9 @@ void Trainer::require_space() const {
 TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
   const auto stop_requested = [&] { return callbacks.stop_requested && callbacks.stop_requested(); };
   last_save_ = Clock::now();
-  std::int64_t first_step = model_.program.step_state().download().front().first / batch_;
-  while (state_.epochs < epochs_ && !state_.stopping.stop()) {
+  std::int64_t first_step = model_.program.step_state().download().front().first /
+                            model_.schedule.step_of(state_.epochs).batch_size();
+  while (state_.epochs < pretraining_epochs_ + epochs_ && !state_.stopping.stop()) {
     if (stop_requested()) {
       save();
       return result(StoppedBy::request);
@@ -116,8 +116,9 @@ TrainingResult Trainer::run(const TrainingCallbacks& callbacks) {
       return result(StoppedBy::request);
     }
     first_step = 0;
-    const bool last = !stops_early_ && record.epoch + 1 == epochs_;
-    if ((record.epoch + 1) % eval_step_ == 0 || last) evaluate(record);
+    const std::int64_t trained = record.epoch + 1 - pretraining_epochs_;
+    const bool last = !stops_early_ && trained == epochs_;
+    if (trained > 0 && (trained % eval_step_ == 0 || last)) evaluate(record);
     model_.program.losses().reset_sums();
     record.peak_memory = peak_memory_bytes();
     if (callbacks.device_peak_memory) record.device_peak_memory = callbacks.device_peak_memory();
@@ -135,6 +136,9 @@ bool Trainer::train_epoch(std::int64_t first_step, const TrainingCallbacks& call
   const Clock::time_point start = Clock::now();
   Clock::time_point last_report = start;
   model_.begin_epoch(record.epoch);
+  const Step& kind = model_.schedule.step_of(record.epoch);
+  batch_ = kind.batch_size();
+  steps_ = model_.schedule.steps_of(record.epoch);
   for (std::int64_t step = first_step; step < steps_; ++step) {
     note_capture(model_.step(record.epoch, step), callbacks);
     // After the last step the evaluation belongs to the epoch: nothing is saved in between.
@@ -152,7 +156,7 @@ bool Trainer::train_epoch(std::int64_t first_step, const TrainingCallbacks& call
   record.losses = finite_losses(steps_);  // waits for the steps
   record.train_seconds = Seconds(Clock::now() - start).count();
   record.samples_per_second =
-      static_cast<double>(pairs_ - first_step * batch_) / std::max(record.train_seconds, 1e-9);
+      static_cast<double>(kind.pairs() - first_step * batch_) / std::max(record.train_seconds, 1e-9);
   return true;
 }
 
@@ -233,7 +237,9 @@ void Trainer::save() {
 }
 
 TrainingResult Trainer::result(StoppedBy stopped_by) const {
-  return {stopped_by, state_.stopping.best_epoch(), state_.epochs, state_.best_valid, state_.best_test};
+  return {stopped_by, state_.stopping.best_epoch(),
+          std::max<std::int64_t>(state_.epochs - pretraining_epochs_, 0), state_.best_valid,
+          state_.best_test};
 }
 
 }  // namespace sea

@@ -53,8 +53,8 @@ enum class StoppedBy { early_stopping, epochs, request };
 struct TrainingResult {
   StoppedBy stopped_by = StoppedBy::epochs;
   std::int64_t best_epoch = -1;
-  std::int64_t epochs_run = 0;
-  Metrics valid, test;  ///< of the best epoch; empty where the split has no pair
+  std::int64_t epochs_run = 0;  ///< without those of a pretraining
+  Metrics valid, test;          ///< of the best epoch; empty where the split has no pair
 };
 
 /// Trains a model into a run's folder: epochs, evaluation, early stopping, checkpoints.
@@ -89,7 +89,8 @@ class Trainer {
 
   Model& model_;
   RunFolder& folder_;
-  std::int64_t epochs_, eval_step_, batch_, pairs_, steps_;
+  std::int64_t epochs_, eval_step_, pretraining_epochs_;
+  std::int64_t batch_ = 0, steps_ = 0;  ///< of the epoch at hand
   std::string valid_metric_;
   double checkpoint_seconds_;
   std::vector<std::int64_t> cutoffs_;

@@ -93,6 +93,10 @@ enum class Noise { uniform, gumbel };
 /// elements, or half of it.
 enum class MatrixNorm { frobenius, mean_square, half_squares };
 
+/// What `reduce` makes of a matrix: the mean of its elements, the sum of softplus(x) = log(1 + e^x) or of
+/// softplus(-x) over them, or the mean over its rows of (||x_i|| - 1)^2.
+enum class Reduction { mean, softplus, softplus_of_negative, unit_norm_gap };
+
 /// Adam (Kingma and Ba, 2015, Algorithm 1), with weight decay: coupled, where `weight_decay` times the
 /// parameter is added to its gradient, or decoupled (Loshchilov and Hutter, "Decoupled Weight Decay
 /// Regularization", ICLR 2019), where the parameter is multiplied by 1 - learning rate * weight_decay before
@@ -388,6 +392,27 @@ class Backend {
                            float weight, float* loss, MatrixView dx, Workspace workspace) = 0;
   virtual std::size_t matrix_norm_workspace(std::int64_t n, std::int64_t width) const = 0;
 
+  /// *loss = what `reduction` makes of X (n x w), and dX; of the first `state->count` rows alone where
+  /// `state` is not null, and dX is 0 in the others. With m rows, dX is 1 / (m w) for the mean, sigmoid(x)
+  /// and -sigmoid(-x) for the two softplus, and 2 / m (1 - 1 / ||x_i||) x_i for the gap of norms, where the
+  /// gradient of a row of zeros is 0; all times `weight`.
+  virtual void reduce(ConstMatrixView x, Reduction reduction, const StepState* state, float weight,
+                      float* loss, MatrixView dx, Workspace workspace) = 0;
+  virtual std::size_t reduce_workspace(std::int64_t n, std::int64_t width) const = 0;
+
+  /// Y[i, b] = A[i] . B[i, block b]: the dot products of a row with the equal blocks of another. A (n x w), B
+  /// (n x blocks w), Y (n x blocks).
+  virtual void row_dot(ConstMatrixView a, ConstMatrixView b, MatrixView y) = 0;
+  /// dA[i] = sum over b of dY[i, b] B[i, block b], dB[i, block b] = dY[i, b] A[i]; an empty one is left out.
+  virtual void row_dot_backward(ConstMatrixView a, ConstMatrixView b, ConstMatrixView dy, MatrixView da,
+                                MatrixView db) = 0;
+
+  /// The histories of a batch's users as dense rows: Y[b, i] is 1 where item i is in the history (users x
+  /// items, ascending rows) of users[b], else 0, or the other way round where `inverted`. Y is (batch size x
+  /// items); rows from `state->count` on are 0.
+  virtual void history_rows(const CsrPatternView& history, ConstIndexView users, bool inverted,
+                            const StepState* state, MatrixView y) = 0;
+
   // ---- graphs
 
   /// Y = A X + residual; `residual` may be empty (then Y = A X), and is Y's shape otherwise. A (n x m), X (m
@@ -405,6 +430,17 @@ class Backend {
                         Workspace workspace) = 0;
   virtual std::size_t topk_dot_workspace(std::int64_t queries, std::int64_t keys, std::int64_t width,
                                          std::int64_t k) const = 0;
+
+  /// As `topk_dot`, for PAMD's score, which is no dot product: with the five blocks K_0 .. K_4 of a key (n x
+  /// 5 w), s_b = query . K_b, it is s_0 + sum over b = 1..4 of softmax(s_1, .., s_4)_b s_b. Scores are summed
+  /// in float32, in an order that depends on the width alone: the same bits for any number of queries at a
+  /// time, but not on every backend. Han et al., "Modality Matches Modality: Pretraining Modality-
+  /// Disentangled Item Representations for Recommendation", WWW 2022.
+  virtual void rank_attentive(ConstMatrixView queries, ConstMatrixView keys, std::int64_t k,
+                              const CsrPatternView& excluded, IndexView ids, VectorView scores,
+                              Workspace workspace) = 0;
+  virtual std::size_t rank_attentive_workspace(std::int64_t queries, std::int64_t keys, std::int64_t width,
+                                               std::int64_t k) const = 0;
 
   // ---- SEA
 
@@ -494,6 +530,14 @@ class Backend {
   virtual void cosine_loss(ConstMatrixView x, ConstMatrixView target, const StepState* state, float weight,
                            float* loss, MatrixView dx, Workspace workspace) = 0;
   virtual std::size_t cosine_loss_workspace(std::int64_t rows) const = 0;
+
+  /// PAMD's contrast of a decoder's outputs, from cosines c (n x 3) of an item's feature with what was
+  /// decoded of its common part, of the whole and of its specific part: with p = c_0 / t, q = c_1 / t and one
+  /// number for all rows, S = sum over j of c_j2 / t, t the temperature, *loss = mean over i of log(e^p_i +
+  /// e^q_i + e^S) - p_i + log(e^q_i + e^S) - q_i, and its gradient. The largest term of a logarithm is
+  /// subtracted first. Han et al., see `rank_attentive`.
+  virtual void decoder_loss(ConstMatrixView cosines, float temperature, const StepState* state, float weight,
+                            float* loss, MatrixView d_cosines) = 0;
 
   /// Sampled dense-dense product: products[e] = a_e X[i] . Y[j] for every entry e = (i, j) of A (n x m), X
   /// (n x w), Y (m x w). `a.values` may be null: all 1. `products` lies parallel to `a.column_indices`. Its

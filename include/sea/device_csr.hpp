@@ -35,6 +35,8 @@ class DeviceCsr {
     values_.upload(values);
   }
 
+  /// Entries that it has room for.
+  std::int64_t capacity() const { return column_indices_.size(); }
   CsrPatternView pattern() const { return {rows_, columns_, row_offsets_.data(), column_indices_.data()}; }
   CsrView view() const { return {pattern(), values_.data()}; }
 

@@ -37,6 +37,8 @@ class GoldenCase {
   GoldenReport& report() const { return report_; }
   /// Whether the case has such a folder or file.
   bool has(const std::string& file) const;
+  /// False for an array whose true gradient is 0.
+  bool compares(const std::string& array) const { return golden_.compares(name_ + "/" + array); }
   std::vector<double> values(const std::string& file) const { return golden_.values(name_ + "/" + file); }
 
   /// The default configuration of the case's model with every setting that it has a key for.
@@ -49,6 +51,8 @@ class GoldenCase {
   /// Copies the inputs to the values of the model that have their names.
   void upload_inputs(const Model& model, Inputs which) const;
 
+  /// Puts a batch of the case's data, and the state of that step, where the model reads them.
+  void upload_batch(Model& model, std::int64_t batch) const { beside_.upload_batch(model, batch); }
   /// One training step on a batch of the case's data, operator by operator, all draws but those uploaded
   /// here left out; `look` is called before the update.
   void run(Model& model, Step& step, std::int64_t batch, const std::function<void()>& look = {},
@@ -75,6 +79,11 @@ class GoldenCase {
 /// What replays a case, by its model. A model without one fails its cases.
 using ReplayCase = void (*)(const GoldenCase&);
 const std::map<std::string, ReplayCase>& company_second_replays();
+
+/// PAMD's two phases.
+void replay_pamd(const GoldenCase& golden);
+/// MMSSL's two halves of a step, and its graphs.
+void replay_mmssl(const GoldenCase& golden);
 
 /// Scores, loss and gradients of one batch, where nothing but the batch is special.
 void replay_one_batch(const GoldenCase& golden);

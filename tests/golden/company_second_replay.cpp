@@ -18,8 +18,8 @@ const std::map<std::string, ReplayCase>& company_second_replays() {
   static const std::map<std::string, ReplayCase> replays = {{"mgcn", replay_one_batch},
                                                             {"lgmrec", replay_one_batch},
                                                             {"micro", replay_micro},
-                                                            {"mmssl", nullptr},
-                                                            {"pamd", nullptr}};
+                                                            {"mmssl", replay_mmssl},
+                                                            {"pamd", replay_pamd}};
   return replays;
 }
 
