@@ -9,6 +9,7 @@
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
 #include "models/registry.hpp"
+#include "output.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
 #include "training/checkpoint.hpp"
