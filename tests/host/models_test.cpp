@@ -304,8 +304,8 @@ TEST_CASE(
       0.9 * (1.0 - 0.9) / (1.0 - 0.9 * 0.9) / std::sqrt(0.999 * 0.001 / (1.0 - 0.999 * 0.999));
   for (std::size_t i = 0; i < start.size(); ++i) {
     const double first_move = after_first[i] - start[i], second_move = after_second[i] - after_first[i];
-    if (std::abs(first_move) < 0.0099) continue;  // a gradient as small as Adam's epsilon
-    CHECK(second_move == Approx(share * first_move).epsilon(1e-3));
+    if (std::abs(first_move) < 0.0099) continue;  // a gradient near Adam's epsilon
+    CHECK(second_move == Approx(share * first_move).epsilon(5e-3));
   }
   CHECK(state("item_graph.values") == values);
   model->evaluate();  // builds a graph of its own
