@@ -53,7 +53,8 @@ void apply_json(const Json& json, Configuration& configuration, const std::strin
   for (const auto& [name, value] : json.items()) {
     if (is_run_key(name)) continue;
     const auto& keys = configuration.model().keys;
-    const auto key = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.name == name; });
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&wanted = name](const Key& k) { return k.name == wanted; });
     // An unknown name is refused with the nearest known one before its value is looked at.
     configuration.set(name, key == keys.end() ? KeyValue() : value_of(value, *key, source), source);
   }
