@@ -13,7 +13,7 @@ void sample_user_batch(Case& c) {
   }
   const IndexView listed = c.indices(static_cast<std::int64_t>(users.size()));
   c.backend.copy_to_device(listed.data(), users.data(), users.size() * sizeof(std::int32_t));
-  const UserSamplingView sampling{c.upload(history).pattern(), listed};
+  const UserSamplingView sampling{c.upload(history), listed};
   const BatchView batch{c.indices(c.size.batch), c.indices(c.size.batch), c.indices(c.size.batch)};
   // A user, where its history lies and an item of that are read, a triple written; what the search in the
   // history reads is not counted.
