@@ -19,7 +19,8 @@ void reduce(Case& c) {
 }
 
 const Operator rows("reduce", growing_items(10'000),
-                    {{"reduce:norm gap", reduce<Reduction::unit_norm_gap>},
+                    {{"reduce", reduce<Reduction::mean>},
+                     {"reduce:norm gap", reduce<Reduction::unit_norm_gap>},
                      {"reduce:softplus", reduce<Reduction::softplus>}});
 
 }  // namespace

@@ -79,6 +79,8 @@ Build build_of(const std::string& name, const std::string& distance = "club") {
                                      {"knn_k", 5},
                                      {"n_layers", 2},
                                      {"feat_embed_dim", 12},
+                                     {"pretrain_epochs", 1},
+                                     {"pretrain_batch_size", 20},
                                      {"club_steps", 6}}) {
       const auto& keys = configuration.model().keys;
       if (std::any_of(keys.begin(), keys.end(), [k = key](const Key& other) { return other.name == k; }))
@@ -94,8 +96,12 @@ Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_
   const auto model = build(backend, dataset);
   Program& program = model->program;
   Trained trained;
-  for (std::int64_t step = 0; step < steps; ++step) {
-    const std::int64_t epoch = step / model->schedule.steps, i = step % model->schedule.steps;
+  std::int64_t epoch = 0, i = 0;
+  for (std::int64_t step = 0; step < steps; ++step, ++i) {
+    if (i == model->schedule.steps_of(epoch)) {
+      ++epoch;
+      i = 0;
+    }
     if (i == 0) model->begin_epoch(epoch);
     if (by_parts) {
       if (model->schedule.before_step) model->schedule.before_step(epoch, i);
@@ -109,9 +115,9 @@ Trained train(Backend& backend, const Build& build, std::int64_t steps, bool by_
   model->evaluate();
   for (const Tensor& tensor : {model->users, model->items}) {
     const MatrixView view = program.value(tensor);
-    for (std::int64_t i = 0; i < view.rows; ++i) {
+    for (std::int64_t r = 0; r < view.rows; ++r) {
       std::vector<float> row(static_cast<std::size_t>(view.columns));
-      backend.copy_to_host(row.data(), view.row(i), row.size() * sizeof(float));
+      backend.copy_to_host(row.data(), view.row(r), row.size() * sizeof(float));
       trained.representations.insert(trained.representations.end(), row.begin(), row.end());
     }
   }
@@ -131,9 +137,9 @@ TEST_CASE("training steps of a model are the same on every backend") {
       std::pair(build_of("freedom"), 12), std::pair(build_of("mmgcn"), 6), std::pair(build_of("dualgnn"), 6),
       std::pair(build_of("lattice"), 12), std::pair(build_of("slmrec"), 6), std::pair(build_of("bm3"), 6),
       std::pair(build_of("mgcn"), 6), std::pair(build_of("lgmrec"), 6), std::pair(build_of("micro"), 12),
-      std::pair(build_of("vbpr+sea"), 6), std::pair(build_of("freedom+sea", "l2"), 6),
-      std::pair(build_of("lattice+sea", "l2"), 6), std::pair(build_of("slmrec+sea", "l2"), 6),
-      std::pair(build_of("bm3+sea", "l2"), 6));
+      std::pair(build_of("mmssl"), 4), std::pair(build_of("pamd"), 9), std::pair(build_of("vbpr+sea"), 6),
+      std::pair(build_of("freedom+sea", "l2"), 6), std::pair(build_of("lattice+sea", "l2"), 6),
+      std::pair(build_of("slmrec+sea", "l2"), 6), std::pair(build_of("bm3+sea", "l2"), 6));
   CpuBackend cpu(1);
   const Trained reference = train(cpu, build, steps, false);
   for_each_backend([&, &build = build, steps = steps](Backend& backend) {

@@ -61,7 +61,7 @@ void read(std::string_view bytes) {
       check_held_out(all.valid, all.train);
       check_held_out(all.test, all.train);
     }
-    check_splits(all);
+    check_training(all);
   });
 }
 

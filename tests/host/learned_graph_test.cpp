@@ -8,6 +8,7 @@
 #include "sea/cpu.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/reference.hpp"
 
 using namespace sea;
 using namespace sea::test;

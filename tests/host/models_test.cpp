@@ -51,6 +51,8 @@ std::vector<Case> cases() {
           {"mgcn", {"knn_k=5", "n_layers=2"}},
           {"lgmrec", {"n_hyper_layer=2", "hyper_num=6"}},
           {"micro", {"knn_k=5", "n_layers=2", "eval_step=1", "lambda_coeff=0.5"}},
+          {"mmssl", {"m_topk_rate=0.1", "T=2", "learning_rate=0.001"}},
+          {"pamd", {"pretrain_epochs=2", "pretrain_batch_size=25"}},
           {"vbpr+sea", small_modules},
           {"freedom+sea", joined({"knn_k=5"}, small_modules)},
           {"lattice+sea", joined({"knn_k=5", "feat_embed_dim=8"}, small_modules)},
@@ -58,9 +60,15 @@ std::vector<Case> cases() {
           {"bm3+sea", small_modules}};
 }
 
+/// Epochs of a pretraining, which stand before the others.
+std::size_t pretraining_epochs(const std::string& model) {
+  return model == "pamd" ? 2 : 0;
+}
+
 /// The loss that a model lowers first of all.
 std::string main_loss(const std::string& model) {
   if (model.rfind("slmrec", 0) == 0) return "main";
+  if (model == "pamd") return "positive";
   return model.rfind("bm3", 0) == 0 ? "user_item" : "bpr";
 }
 
@@ -100,10 +108,12 @@ TEST_CASE("models: training lowers the loss, with the same bits on any number of
     const fs::path one = fixture.folder / (c.model + "-1");
     train_run(fixture.data, one, request_of(c), 1);
     const std::vector<Json> lines = metrics_of_run(one);
-    REQUIRE(lines.size() == 4);
+    const std::size_t first = pretraining_epochs(c.model);
+    REQUIRE(lines.size() == first + 4);
     for (const Json& line : lines) CHECK(std::isfinite(line["train_loss"]["total"].get<double>()));
     const std::string loss = main_loss(c.model);
-    CHECK(lines[3]["train_loss"][loss] < lines[0]["train_loss"][loss]);
+    CHECK(lines[first + 3]["train_loss"][loss] < lines[first]["train_loss"][loss]);
+    for (std::size_t i = 0; i < lines.size(); ++i) CHECK(lines[i].contains("valid") == (i >= first));
     CHECK(lines[0]["train_loss"].contains("align") == contains(c.model, "+sea"));
     CHECK(lines[0]["train_loss"].contains("distance") == contains(c.model, "+sea"));
     for (const int threads : {2, 4}) {
@@ -238,10 +248,14 @@ TEST_CASE("models: one modality alone, and what does not go together", "[models]
   CHECK(contains(refusal({"bm3+sea", {"embedding_size=7"}}), "must be even"));
   CHECK(contains(refusal({"bm3", {"dropout=1"}}), "dropout"));
   CHECK(contains(refusal({"dualgnn", {"user_neighbours=201"}}), "from 1 to 200"));
-  for (const std::string both : {"mgcn", "lgmrec", "micro"})
+  for (const std::string both : {"mgcn", "lgmrec", "micro", "mmssl", "pamd"})
     CHECK(contains(refusal({both, {"text_feature_file=null"}}), both + " needs both modalities"));
   CHECK(contains(refusal({"lgmrec", {"keep_rate=0"}}), "keep_rate"));
   CHECK(contains(refusal({"micro", {"lambda_coeff=1.5"}}), "lambda_coeff"));
+  CHECK(contains(refusal({"mmssl", {"T=0"}}), "T"));
+  CHECK(contains(refusal({"mmssl", {"G_drop1=1"}}), "G_drop1"));
+  CHECK(contains(refusal({"pamd", {"temperature=0"}}), "temperature"));
+  CHECK(contains(refusal({"pamd", {"pretrain_epochs=-1"}}), "pretrain_epochs"));
   CHECK(contains(refusal({"bpr", {"n_layers=2"}}), "there is no key 'n_layers'"));
   CHECK(contains(refusal({"layergcn", {"dropout=1"}}), "dropout"));
   for (const std::string model : {"freedom", "lattice", "mgcn", "micro"}) {

@@ -68,20 +68,22 @@ TEST_CASE("models: each recovers planted blocks", "[models]") {
     set("learning_rate", "0.01");
     set("knn_k", "5");
     set("train_batch_size", "256");
+    set("pretrain_epochs", "5");
     CpuBackend backend(2);
     const auto built = build_model(backend, data, request);
     const Dataset dataset = load_dataset(data, DatasetFiles{std::nullopt, std::nullopt});
     Evaluator evaluator(backend, built->sampling.view().history, {&dataset.valid, &dataset.test}, {4}, 64,
-                        built->users.columns);
+                        built->users.columns, scorer_of(model.score));
     const auto recall = [&] {
       built->evaluate();
       return evaluator.evaluate(built->program.value(built->users), built->program.value(built->items))[1].at(
           "recall@4");
     };
     CHECK(recall() < 0.9);  // chance is 0.1; features on graphs know something before any training
-    for (std::int64_t epoch = 0; epoch < 40; ++epoch) {
+    const Schedule& schedule = built->schedule;
+    for (std::int64_t epoch = 0; epoch < schedule.pretraining_epochs + 40; ++epoch) {
       built->begin_epoch(epoch);
-      for (std::int64_t i = 0; i < built->schedule.steps; ++i) built->step(epoch, i);
+      for (std::int64_t i = 0; i < schedule.steps_of(epoch); ++i) built->step(epoch, i);
     }
     CHECK(recall() > 0.9);
   }
