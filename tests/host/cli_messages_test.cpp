@@ -64,7 +64,8 @@ TEST_CASE("messages: an option that does not exist", "[command][messages]") {
   const Plain plain;
   const std::string data = plain.data;
   check_message({"train", "--lr", "0.1", data}, 2,
-                "--lr: sea train has no such option; did you mean --set learning_rate=VALUE?");
+                "--lr: sea train has no such option; did you mean --set learning_rate=VALUE or --set "
+                "loss_ratio=VALUE?");
   check_message({"train", data, "--learning-rate", "0.1"}, 2,
                 "--learning-rate: sea train has no such option; it is a configuration key: --set "
                 "learning_rate=VALUE");
@@ -75,7 +76,7 @@ TEST_CASE("messages: an option that does not exist", "[command][messages]") {
   check_message(
       {"tune", "--batch_size", "8", data}, 2,
       "--batch_size: sea tune has no such option; did you mean --set train_batch_size=VALUE or --set "
-      "eval_batch_size=VALUE?");
+      "eval_batch_size=VALUE or --set pretrain_batch_size=VALUE?");
   check_message({"recommend", "run", "--top_k", "8"}, 2,
                 "--top_k: sea recommend has no such option; did you mean --top-k?");
   check_message({"train", data, "--jobs", "2"}, 2, "--jobs: sea train has no such option; sea tune has it");

@@ -79,9 +79,11 @@ TEST_CASE("models: each recovers planted blocks", "[models]") {
       return evaluator.evaluate(built->program.value(built->users), built->program.value(built->items))[1].at(
           "recall@4");
     };
-    CHECK(recall() < 0.9);  // chance is 0.1; features on graphs know something before any training
+    // Chance is 0.1. Features on graphs know the blocks before any training; free embeddings do not.
+    if (!model.files(Configuration(model)).vision_feature_file) CHECK(recall() < 0.6);
     const Schedule& schedule = built->schedule;
-    for (std::int64_t epoch = 0; epoch < schedule.pretraining_epochs + 40; ++epoch) {
+    for (std::int64_t epoch = 0; epoch < schedule.pretraining_epochs + (model.name == "pamd" ? 400 : 40);
+         ++epoch) {
       built->begin_epoch(epoch);
       for (std::int64_t i = 0; i < schedule.steps_of(epoch); ++i) built->step(epoch, i);
     }
