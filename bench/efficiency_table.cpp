@@ -1,4 +1,4 @@
-// The paper's Table 5, measured here: memory and seconds an epoch of each model on each data set, each in a
+// The paper's Table 5, measured here: memory and seconds per epoch of each model on each data set, each in a
 // fresh process (docs/performance.md).
 
 #include <fmt/format.h>
@@ -208,7 +208,7 @@ void run(Options options) {
 
 int main_of(int argc, char** argv) {
   Options options;
-  CLI::App app("measures the paper's Table 5: memory and seconds an epoch", "efficiency_table");
+  CLI::App app("measures the paper's Table 5: memory and seconds per epoch", "efficiency_table");
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
   app.add_option("--datasets", options.datasets, "out of baby,sports,clothing")->delimiter(',');
   app.add_option("--models", options.models,

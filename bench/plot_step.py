@@ -72,7 +72,7 @@ def draw(bars, names, output):
         axis.barh([label for label, _ in bars], widths, left=left, label=name, color=colours[number % len(colours)])
         left = [a + b for a, b in zip(left, widths)]
     axis.invert_yaxis()
-    axis.set_xlabel("ms a step")
+    axis.set_xlabel("ms per step")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.35), ncol=4, frameon=False, fontsize="small")
     try:
         figure.savefig(output, bbox_inches="tight", metadata={"Date": None} if output.endswith(".svg") else None)

@@ -315,7 +315,7 @@ def main():
     parser.add_argument("images", metavar="IMAGE_FEATURES", help="image_features_CATEGORY.b")
     parser.add_argument("output", metavar="OUTPUT", help="folder to make; it must not exist")
     parser.add_argument("--text", default="sentence-transformers", metavar="HOW",
-                        help="sentence-transformers, tfidf, none, or FILE.npy with a row an item")
+                        help="sentence-transformers, tfidf, none, or FILE.npy with a row per item")
     parser.add_argument("--core", type=int, default=5, metavar="K",
                         help="drop users and items with fewer than K reviews, again and again")
     parser.add_argument("--seed", type=int, default=layout.DEFAULT_SEED, help="of the split")

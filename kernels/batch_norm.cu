@@ -4,7 +4,7 @@
 #include "common/context.cuh"
 
 // Floor: forward X twice and Y once (it fits in the second-level cache: 1.8 MB each for SEA's head on Baby),
-// backward X, Y and dY twice and dX once; ten operations an element, latency counts for more than either.
+// backward X, Y and dY twice and dX once; ten operations per element, latency counts for more than either.
 //
 // Two kernels each way. The first leaves sums over chunks of rows, in double precision, so that one pass is
 // enough for the variance. In the second every block adds up the chunks' sums of its columns itself, which is
@@ -17,7 +17,7 @@ namespace {
 using cuda::RowChunks;
 using Shared = cuda::ColumnShared<double, 2>;
 
-/// A value a column. `mean` and `inverse_deviation` are written by the first blocks of the forward.
+/// A value per column. `mean` and `inverse_deviation` are written by the first blocks of the forward.
 struct ForwardColumns {
   const float* scale;
   const float* shift;

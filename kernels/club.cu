@@ -1,8 +1,8 @@
 // CLUB, forward and backward: loss = max(0, mean_i(ll(G_i, O_i) - ll(G_i, O_p(i))) / 2), in which the log
 // variances themselves cancel, so that a feature of a row costs one tanh and one exp.
 //
-// Floor, n x 32 with 8 hidden units: three rows are read and three written, 768 bytes a row and 256 for the
-// gradients that wait; about 6,000 operations a row. 7,050 rows: 7 MB and 42 MFLOP, 2 us. One warp a row,
+// Floor, n x 32 with 8 hidden units: three rows are read and three written, 768 bytes per row and 256 for the
+// gradients that wait; about 6,000 operations per row. 7,050 rows: 7 MB and 42 MFLOP, 2 us. One warp per row,
 // lane = feature: q's weights stay in 34 registers a lane, a row's 16 hidden sums take 16 shuffles (halves
 // are exchanged, so that each lane ends with one of them). Whether the mean is positive is known only when
 // all rows are done: the first kernel writes the gradients of a positive mean, those of O_p(i) to their own

@@ -2,14 +2,14 @@
 //
 // Floor, 32 wide with 8 hidden units: 2,560 multiply-adds and 32 times a tanh and an exp a row and step; two
 // pairs of 7,050 rows: 36 M multiply-adds and about 20 M operations beside them, and 3.6 MB to read once. On
-// 64 multiprocessors at full rate 4 us a step; the barrier and the sum of the parts, 280 KB from the second
+// 64 multiprocessors at full rate 4 us per step; the barrier and the sum of the parts, 280 KB from the second
 // cache for every block, cost about as much. At most 64 blocks, so that the model's backward runs beside it.
 // Each block keeps q, its moments and (where they fit) its rows in shared memory for all steps; it writes its
 // part of the gradient, passes one grid barrier, and adds up all parts itself, in their order: every block
 // makes the same update. Parts are double-buffered. Tensor cores would not be faster: in three TF32 products
 // these narrow layers take as long as in float32.
 //
-// Other widths take a plain path: one warp a row, activations in global memory, two barriers a step.
+// Other widths take a plain path: one warp per row, activations in global memory, two barriers per step.
 
 #include <algorithm>
 
@@ -137,7 +137,7 @@ int most_tiles(const FitTiling& tiling, int blocks) {
   return most;
 }
 
-/// How many tiles a block's shared memory holds beside what every block needs.
+/// How many tiles per block's shared memory holds beside what every block needs.
 int tiles_that_fit(int device) {
   int bytes = 0;
   cuda::check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), name,
@@ -186,7 +186,7 @@ void CudaBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden,
                     losses.data(),
                     gradients,
                     chunk_losses};
-  // A block a multiprocessor at most, so that all of them run at one time.
+  // A block per multiprocessor at most, so that all of them run at one time.
   const int blocks = std::min(tiling.chunks, context_->cooperative_multiprocessors());
   cuda::Grid grid{dim3(cuda::grid_size(blocks)), dim3(fit_threads), sizeof(Shared), true};
   if (has_tiles(width, hidden)) {

@@ -234,7 +234,7 @@ __global__ void __launch_bounds__(walk_threads, 2)
   }
 }
 
-/// Packs the rows that count, from place `first` on, and zeros up to `places`. One warp a row.
+/// Packs the rows that count, from place `first` on, and zeros up to `places`. One warp per row.
 __global__ void __launch_bounds__(row_threads)
     pack_kernel(Rows rows, ConstMatrixView matrix, std::int64_t first, std::int64_t places) {
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / 32;
@@ -250,7 +250,7 @@ struct Shared {
 };
 
 /// After the walk by queries: the loss, the queries' gradient but for what they get as columns, and what the
-/// other walk needs of them. One warp a query.
+/// other walk needs of them. One warp per query.
 __global__ void __launch_bounds__(row_threads)
     finish_queries_kernel(Rows rows, ConstMatrixView keys, QueryFactors queries, WalkResult walk, bool mean,
                           double epsilon, double scale, MatrixView d_queries, double* losses) {
@@ -304,7 +304,7 @@ __global__ void __launch_bounds__(row_threads)
 }
 
 /// After the walk by columns: the gradient of the columns from place `first` on, written or added; zeros
-/// where a row does not count. One warp a row.
+/// where a row does not count. One warp per row.
 template <bool accumulate>
 __global__ void __launch_bounds__(row_threads)
     finish_columns_kernel(Rows rows, WalkResult walk, std::int64_t first, MatrixView gradient) {

@@ -6,8 +6,8 @@
 
 // *loss = 1 - mean cosine of the rows of X and T, and its gradient.
 //
-// Floor: X and T read and dX written once, 12 bytes an element (BM3's batch, 2,048 x 64: 1.6 MB), below a
-// microsecond: what it costs is two launches. One warp a row; norms and products are summed in double
+// Floor: X and T read and dX written once, 12 bytes per element (BM3's batch, 2,048 x 64: 1.6 MB), below a
+// microsecond: what it costs is two launches. One warp per row; norms and products are summed in double
 // precision in the order of fixed_dot.hpp, a second reading finds the row in the first-level cache. A block's
 // sum goes to its own place, a second kernel adds those in order.
 

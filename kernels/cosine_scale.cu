@@ -6,8 +6,8 @@
 
 // Y[i] = cos(X[i], E[i]) X[i], forward and backward.
 //
-// Floor: X and E read and Y written once, 12 bytes an element (LayerGCN on Baby, 26,495 x 64: 20 MB);
-// backward X, E, dY read and dX, dE written, 20 bytes. One warp a row; the second reading of a row finds it
+// Floor: X and E read and Y written once, 12 bytes per element (LayerGCN on Baby, 26,495 x 64: 20 MB);
+// backward X, E, dY read and dX, dE written, 20 bytes. One warp per row; the second reading of a row finds it
 // in the first-level cache. Norms and products are summed in double precision in the order of fixed_dot.hpp.
 
 namespace sea {

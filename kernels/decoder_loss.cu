@@ -5,7 +5,7 @@
 
 // PAMD's contrast of decoded features, from three cosines a row.
 //
-// Floor: 24 bytes a row, nothing: one launch. One block, since the sum over all rows stands in every row's
+// Floor: 24 bytes per row, nothing: one launch. One block, since the sum over all rows stands in every row's
 // logarithm and a batch has a hundred rows to a few thousand: the sum, the rows' terms, and the gradient of
 // the sum, with a barrier between them. Sums in double precision.
 

@@ -5,8 +5,8 @@
 // A learned graph over the roots of its row sums, forward and backward.
 //
 // Floor: forward an entry's value and column read twice and its result written, 20 bytes; backward 32 bytes
-// and one gathered value or root for each entry of the pattern and of its transpose (20 entries a row on
-// Baby's 7,050 items: 2.8 and 6 MB): below two microseconds, what it costs is two launches. One warp a row,
+// and one gathered value or root for each entry of the pattern and of its transpose (20 entries per row on
+// Baby's 7,050 items: 2.8 and 6 MB): below two microseconds, what it costs is two launches. One warp per row,
 // lane l takes its entries l, l + 32, ...; sums in double precision. First the rows' sums, then, when all are
 // known, the entries.
 

@@ -3,7 +3,7 @@
 
 // Rows by their index, and the sum of their gradients by row.
 //
-// Floor, forward: 8 bytes an element of Y and 4 an index. Backward: dX written once, (rows) w floats, and dY
+// Floor, forward: 8 bytes per element of Y and 4 an index. Backward: dX written once, (rows) w floats, and dY
 // read from the second-level cache. Forward one thread takes four neighbouring columns. Backward one warp
 // takes one row of dX: it finds where its node's sources begin in the sorted batch by bisection, a dozen
 // reads that all warps share in the caches, and adds up in their order those of the role that was gathered.

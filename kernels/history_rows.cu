@@ -3,8 +3,8 @@
 
 // Histories of a batch's users as dense rows of zeros and ones.
 //
-// Floor: 4 bytes an element written; the histories themselves are a few entries a row. A block takes a row:
-// it fills it, and after a barrier writes the history's places once more.
+// Floor: 4 bytes per element written; the histories themselves are a few entries per row. A block takes a
+// row: it fills it, and after a barrier writes the history's places once more.
 
 namespace sea {
 

@@ -1,6 +1,6 @@
 // *loss = -mean((G - O)^2) and its gradients, -+ 2 weight (G - O) / size.
 //
-// Floor: G and O are read and their gradients written once, 16 bytes an element, 3 operations; 3.6 MB on
+// Floor: G and O are read and their gradients written once, 16 bytes per element, 3 operations; 3.6 MB on
 // 7,050 x 32, below a microsecond: what it costs is two launches. One thread takes four neighbouring columns,
 // a block's sum of squares goes to its own place in double precision, a second kernel adds those in order.
 

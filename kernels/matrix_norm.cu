@@ -8,9 +8,9 @@
 // A norm of a matrix and its gradient, a multiple of the matrix.
 //
 // Floor: the matrix read twice, the second time from the second-level cache where it fits, and its gradient
-// written once: 12 bytes an element. Some blocks walk over the rows and leave their sums of squares in double
-// precision; in the second kernel every block adds those up itself, always in the same order, which takes
-// less than a third launch, and scales its rows.
+// written once: 12 bytes per element. Some blocks walk over the rows and leave their sums of squares in
+// double precision; in the second kernel every block adds those up itself, always in the same order, which
+// takes less than a third launch, and scales its rows.
 
 namespace sea {
 

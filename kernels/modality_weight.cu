@@ -14,8 +14,8 @@ __device__ std::int64_t warp_row() {
   return static_cast<std::int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
 }
 
-// One warp a row, block of columns after block of columns, 128 bytes at a time: a block's weight is one read
-// for the whole warp, and no element asks which block it lies in.
+// One warp per row, block of columns after block of columns, 128 bytes at a time: a block's weight is one
+// read for the whole warp, and no element asks which block it lies in.
 __global__ void __launch_bounds__(block_threads)
     modality_weight_kernel(ConstMatrixView x, ConstMatrixView weight, std::int64_t width, MatrixView y) {
   const std::int64_t i = warp_row();

@@ -15,7 +15,7 @@
 //
 // For each panel of queries, for each tile of keys: five tiles of products (score_tile.cuh), then a warp a
 // query, which makes the scores out of them and keeps the best k so far in the workspace. At the end of a
-// panel a block a query writes each of those to the place that its rank says.
+// panel a block per query writes each of those to the place that its rank says.
 
 namespace sea {
 
@@ -68,7 +68,7 @@ struct Search {
   }
 };
 
-/// A warp a query of the panel that starts at `first_row`.
+/// A warp per query of the panel that starts at `first_row`.
 __global__ void __launch_bounds__(select_threads)
     rank_attentive_select_kernel(Search search, std::int64_t first_row, std::int64_t rows,
                                  std::int64_t first_key, int keys) {
@@ -109,7 +109,7 @@ struct RankShared {
   int count;
 };
 
-/// A block a query.
+/// A block per query.
 __global__ void __launch_bounds__(rank_threads)
     rank_attentive_rank_kernel(Search search, std::int64_t first_row) {
   auto& shared = cuda::shared_memory<RankShared>();

@@ -7,7 +7,7 @@
 
 // Means and sums over a matrix, and their gradients.
 //
-// Floor: 8 bytes an element, X read and dX written; a row of the gap of norms is read twice, the second time
+// Floor: 8 bytes per element, X read and dX written; a row of the gap of norms is read twice, the second time
 // from the caches. A warp takes a row, at most 512 blocks walk over the rows, and a block's sum goes to its
 // own place in double precision; a second kernel adds those in order.
 

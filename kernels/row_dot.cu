@@ -4,9 +4,9 @@
 
 // Dot products of a row with the blocks of another, and their gradients.
 //
-// Floor: A and B read once, 4 bytes an element; backward as much again for each gradient. A warp takes a row:
-// it reads a block of B and finds A's row in the first-level cache after the first block. Columns of A belong
-// to lanes in the backward, which sum over the blocks in their order.
+// Floor: A and B read once, 4 bytes per element; backward as much again for each gradient. A warp takes a
+// row: it reads a block of B and finds A's row in the first-level cache after the first block. Columns of A
+// belong to lanes in the backward, which sum over the blocks in their order.
 
 namespace sea {
 

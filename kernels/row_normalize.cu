@@ -18,7 +18,7 @@ __device__ std::int64_t warp_row() {
   return static_cast<std::int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
 }
 
-// One warp a row. Lane l takes the elements l, l + 32, ...: the order of fixed_dot.hpp, so that unit rows,
+// One warp per row. Lane l takes the elements l, l + 32, ...: the order of fixed_dot.hpp, so that unit rows,
 // and with them the neighbours of a near-tie, are the same bits on every backend. A warp reads 128 bytes at a
 // time; the second reading finds the row in the first-level cache.
 __global__ void __launch_bounds__(block_threads)

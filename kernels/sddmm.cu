@@ -5,7 +5,7 @@
 // products[e] = a_e X[row of e] . Y[column of e] for the entries of a sparse pattern.
 //
 // Floor: a row of Y for every entry, from the second-level cache where Y fits there (the interaction graph of
-// Baby, 237,102 entries of 256 bytes: 61 MB), X once from memory, and 8 to 12 bytes an entry; two operations
+// Baby, 237,102 entries of 256 bytes: 61 MB), X once from memory, and 8 to 12 bytes per entry; two operations
 // a value gathered. Nothing but the cache's bandwidth counts.
 //
 // A group of eight lanes takes an entry, 16 bytes a lane (a warp and a float a lane where rows are not

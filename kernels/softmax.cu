@@ -7,7 +7,7 @@
 
 // The softmax of rows, forward and backward.
 //
-// Floor: 8 bytes an element forward, 12 backward. A row belongs to a team: 1 to 32 lanes of a warp, a power
+// Floor: 8 bytes per element forward, 12 backward. A row belongs to a team: 1 to 32 lanes of a warp, a power
 // of two, so that rows of two columns fill a warp too; and to a whole block where it is long, since then
 // there may be few rows. The elements of a row are read twice and the exponentials, written by the same
 // thread, once more: from the first-level cache.

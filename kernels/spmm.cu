@@ -65,7 +65,7 @@ __device__ void store(Pack<width> sum, const ConstMatrixView& residual, const Ma
   cuda::store_pack<width>(&y(row, j), sum);
 }
 
-/// `lanes` threads a row, `width` columns a thread; blockIdx.y counts panels of lanes * width columns.
+/// `lanes` threads per row, `width` columns per thread; blockIdx.y counts panels of lanes * width columns.
 template <int lanes, int width>
 __global__ void __launch_bounds__(block_threads)
     spmm_kernel(CsrView a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {

@@ -13,12 +13,13 @@
 //
 // Floor: 2 q n w operations at the float32 rate (35 GFLOP for all users of Baby, 0.6 ms on an H200), and
 // queries and keys once from memory. The tile of scores, 2,048 x 2,048, is written and read in the
-// second-level cache: 8 bytes an element for 2 w operations.
+// second-level cache: 8 bytes per element for 2 w operations.
 //
 // 1. The largest norm of a key.
 // 2. For each panel of queries, for each tile of keys: the tile of products (score_tile.cuh), then a warp a
 //    query, which keeps the best k + 16 so far in the workspace.
-// 3. At the end of a panel, a block a query scores the candidates again in double precision, eight at a time
+// 3. At the end of a panel, a block per query scores the candidates again in double precision, eight at a
+// time
 //    in each warp, and writes each to the place that its rank says. Ranks are counted, one comparison for
 //    each pair: candidates are few. Rows that this does not settle are noted.
 // 4. Those rows are done again over all keys. How many there are, the device alone knows: a fixed number of
@@ -43,7 +44,7 @@ constexpr int exact_chunk = exact_threads / 32 * exact_keys;  ///< keys that a b
 
 /// Sizes that depend on the shape and the device alone.
 struct Plan {
-  std::int64_t wanted;          ///< candidates a row
+  std::int64_t wanted;          ///< candidates per row
   std::int64_t capacity;        ///< values of each of a row's two candidate arrays
   std::int64_t panel_rows;      ///< queries
   std::int64_t tile_keys;       ///< a multiple of 128
@@ -178,7 +179,7 @@ __global__ void __launch_bounds__(exact_threads) topk_dot_norm_kernel(ConstMatri
   }
 }
 
-/// A warp a query of the panel that starts at `first_row`: takes what matters of the tile's `keys` scores.
+/// A warp per query of the panel that starts at `first_row`: takes what matters of the tile's `keys` scores.
 __global__ void __launch_bounds__(select_threads)
     topk_dot_select_kernel(Search search, std::int64_t first_row, std::int64_t rows, std::int64_t first_key,
                            int keys) {
@@ -214,7 +215,7 @@ struct RankShared {
   Candidates::State candidates;
 };
 
-/// A block a query: ranks the candidates in double precision.
+/// A block per query: ranks the candidates in double precision.
 __global__ void __launch_bounds__(rank_threads) topk_dot_rank_kernel(Search search, std::int64_t first_row) {
   auto& shared = cuda::shared_memory<RankShared>();
   const std::int64_t i = blockIdx.x, row = first_row + i, k = search.k, width = search.queries.columns;

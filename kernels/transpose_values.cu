@@ -2,8 +2,8 @@
 #include "common/launch.cuh"
 
 // transposed[t] = values[permutation[t]]. Floor: 12 bytes a value, of which 4 are read here and there (a
-// graph of 20 entries a row on Baby's 7,050 items: 1.7 MB, from the second-level cache). One thread a value;
-// how many there are, the device knows.
+// graph of 20 entries per row on Baby's 7,050 items: 1.7 MB, from the second-level cache). One thread a
+// value; how many there are, the device knows.
 
 namespace sea {
 

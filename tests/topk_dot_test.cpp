@@ -281,7 +281,7 @@ TEST_CASE("topk_dot gives the same bits on any number of threads") {
   check_same_bits([&](Backend& backend) { return search(backend, {rows, rows, 48}, 10); });
 }
 
-TEST_CASE("topk_dot's workspace is a tile a thread, however many queries and keys there are") {
+TEST_CASE("topk_dot's workspace is a tile per thread, however many queries and keys there are") {
   CpuBackend backend(4);
   CHECK(backend.topk_dot_workspace(1000000, 1000000, 128, 50) < 5000000);
   CHECK(backend.topk_dot_workspace(1000, 100000, 128, 100000) < 70000000);

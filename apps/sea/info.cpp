@@ -135,7 +135,7 @@ void run_info(const fs::path& folder) {
   print_result(
       "{:<14} {}\n", "original ids",
       users.empty() && items.empty() ? "none" : users + (users.empty() || items.empty() ? "" : ", ") + items);
-  print_result("\n{:<6} {:>12} {:>12} {:>14}\n", "split", "pairs", "users", "pairs a user");
+  print_result("\n{:<6} {:>12} {:>12} {:>14}\n", "split", "pairs", "users", "pairs per user");
   print_split("train", data.train);
   print_split("valid", data.valid);
   print_split("test", data.test);

@@ -24,7 +24,7 @@ class StatusLine {
   bool terminal_, open_ = false;
 };
 
-/// Shows a training on stderr: on a terminal a line that rewrites itself, elsewhere a line an epoch.
+/// Shows a training on stderr: on a terminal a line that rewrites itself, elsewhere a line per epoch.
 class ProgressDisplay {
  public:
   /// `quiet` shows nothing. `metric` is the key of the validation metric.

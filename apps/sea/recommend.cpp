@@ -67,9 +67,9 @@ void add_recommend(CLI::App& app) {
       ->expected(1, many);
   command->add_option("--user-index", options->users.numbers, "users by number, as in 7,12")
       ->expected(1, many);
-  command->add_option("--user-file", options->users.file, "file of users, one a line, named as for --user");
+  command->add_option("--user-file", options->users.file, "file of users, one per line, named as for --user");
   command->add_flag("--all", options->users.all, "every user");
-  command->add_option("--top-k", options->top_k, "items a user (default: 20)");
+  command->add_option("--top-k", options->top_k, "items per user (default: 20)");
   command->add_option("--exclude", options->exclude, "train: leave out the training items alone")
       ->transform(CLI::IsMember({"train"}, CLI::ignore_case));
   command->add_flag("--include-seen", options->include_seen, "leave out nothing");

@@ -48,7 +48,7 @@ void write_search(const std::filesystem::path& folder, const Search& search);
 /// Error where `folder` has no search, or a damaged one.
 Search read_search(const std::filesystem::path& folder);
 
-/// A line a row, best first and marked, with validation metric, test metrics and seconds.
+/// A line per row, best first and marked, with validation metric, test metrics and seconds.
 std::string search_table(const Search& search);
 
 }  // namespace sea

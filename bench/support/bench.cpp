@@ -18,7 +18,7 @@ constexpr std::uint64_t seed = 999;
 // The streams of made-up numbers that the interactions take; a case's own ones start after them.
 constexpr std::int64_t pair_stream = 0, user_stream = 1, item_stream = 2, first_free_stream = 3;
 
-/// A size with `pairs` pairs and the paper's proportions: about 6 pairs a user, 16 an item.
+/// A size with `pairs` pairs and the paper's proportions: about 6 pairs per user, 16 an item.
 Size size_of_pairs(std::string name, std::int64_t pairs) {
   return {std::move(name), std::max<std::int64_t>(pairs / 6, 2), std::max<std::int64_t>(pairs / 16, 2),
           pairs};

@@ -72,7 +72,7 @@ class CpuDevice final : public Device {
     // Eigen wants one type for offsets and columns; its threads are OpenMP's, so the rows are split here.
     auto offsets = std::make_shared<std::vector<int>>();
     for (std::int64_t i = 0; i <= a.rows; ++i) offsets->push_back(static_cast<int>(a.row_offsets[i]));
-    return {fmt::format("Eigen {}.{}.{}, {} rows a block", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION,
+    return {fmt::format("Eigen {}.{}.{}, {} rows per block", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION,
                         EIGEN_MINOR_VERSION, 8 * block_rows),
             [=, this] {
               const Eigen::Map<const Sparse> sparse(a.rows, a.columns, offsets->back(), offsets->data(),

@@ -50,7 +50,7 @@ __global__ void plain_adam_kernel(float* parameters, const float* gradients, flo
   parameters[i] -= rate * (first / (1.0f - beta1)) / (sqrtf(second / (1.0f - beta2)) + epsilon);
 }
 
-/// A block a row.
+/// A block per row.
 __global__ void mask_kernel(MatrixView scores, CsrPatternView excluded) {
   const std::int64_t row = blockIdx.x;
   for (std::int64_t e = excluded.row_offsets[row] + threadIdx.x; e < excluded.row_offsets[row + 1];
@@ -58,13 +58,13 @@ __global__ void mask_kernel(MatrixView scores, CsrPatternView excluded) {
     scores(row, excluded.column_indices[e]) = -INFINITY;
 }
 
-/// 0, 1, 2, ... in every row; a block a row.
+/// 0, 1, 2, ... in every row; a block per row.
 __global__ void number_columns_kernel(std::int32_t* ids, std::int64_t columns) {
   for (std::int64_t j = threadIdx.x; j < columns; j += block_threads)
     ids[blockIdx.x * columns + j] = static_cast<std::int32_t>(j);
 }
 
-/// A block a row. The shift is the row's diagonal: cosines over a temperature do not overflow under it.
+/// A block per row. The shift is the row's diagonal: cosines over a temperature do not overflow under it.
 __global__ void softmax_gradient_kernel(MatrixView logits, float* losses) {
   struct Shared {
     float sums[32];
@@ -264,7 +264,7 @@ class CudaDevice final : public Device {
 
   Yardstick plain_adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
                        VectorView second_moment) override {
-    return {"a thread an element", [=, this] {
+    return {"a thread per element", [=, this] {
               const auto count = static_cast<std::int64_t>(parameters.size());
               cuda::launch(backend_.stream(), "plain_adam",
                            {dim3(grid_size(blocks_of(count, block_threads))), dim3(block_threads)},

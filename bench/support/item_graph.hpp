@@ -6,7 +6,7 @@
 
 namespace sea::bench {
 
-/// A learned graph of the items, 20 entries a row as two modalities' ten nearest are, with its transpose.
+/// A learned graph of the items, 20 entries per row as two modalities' ten nearest are, with its transpose.
 struct ItemGraph {
   static constexpr std::int64_t row_entries = 20;
 

@@ -112,7 +112,7 @@ def elementwise(part, label, kernel, rows, columns, reads, new=False, **more):
 
 
 def warp_rows(part, label, kernel, rows, columns, moved, **more):
-    """A warp a row, eight rows a block, `moved` floats an element."""
+    """A warp per row, eight rows per block, `moved` floats per element."""
     bytes_ = 4.0 * rows * columns * moved
     return Launch(part, label, kernel, blocks_of(rows, 8), 256, l2=bytes_, memory=memory_of(bytes_), **more)
 

@@ -42,7 +42,7 @@ struct AlignmentBlock {
     return (strip + 3 * padded(width) + 1) * query_block;
   }
 
-  /// The block of thread `slot` in `memory`, which holds `size` floats a thread.
+  /// The block of thread `slot` in `memory`, which holds `size` floats per thread.
   AlignmentBlock(float* memory, std::int64_t slot, std::int64_t strip, std::int64_t width) {
     exponentials = memory + slot * size(strip, width);
     by_column = exponentials + strip * query_block;

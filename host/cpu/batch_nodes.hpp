@@ -10,7 +10,7 @@ namespace sea::cpu {
 
 /// Calls `body(node, sources)` for each of the nodes [0, nodes), which users and items are; `sources` are the
 /// places of a batch of `count` triples where it stands, in their fixed order, empty outside the batch.
-/// Several nodes of `width` columns a block of the pool.
+/// Several nodes of `width` columns per block of the pool.
 template <class Body>
 void for_each_batch_node(ThreadPool& pool, const BatchOrderView& order, std::int64_t count,
                          std::int64_t nodes, std::int64_t width, const Body& body) {

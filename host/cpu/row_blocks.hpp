@@ -13,7 +13,7 @@ constexpr std::int64_t rows_per_block(std::int64_t columns) {
   return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, columns));
 }
 
-/// Calls `body(row)` for every row, several rows a block of the pool.
+/// Calls `body(row)` for every row, several rows per block of the pool.
 template <class Body>
 void for_each_row(ThreadPool& pool, std::int64_t rows, std::int64_t columns, const Body& body) {
   const std::int64_t block_rows = rows_per_block(columns);

@@ -16,7 +16,7 @@ constexpr auto largest_inverse_norm = static_cast<float>(1.0 / smallest_norm);
 
 }  // namespace
 
-// The norm is a fixed-order sum in double precision and the rest is rounded once a step, so that unit rows,
+// The norm is a fixed-order sum in double precision and the rest is rounded once per step, so that unit rows,
 // and with them the neighbours of a near-tie, are the same bits on every backend.
 void CpuBackend::row_normalize(ConstMatrixView x, MatrixView y, VectorView inverse_norms) {
   cpu::require_shape("row_normalize", "y", y, x.rows, x.columns);

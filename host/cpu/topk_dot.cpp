@@ -75,9 +75,9 @@ struct Row {
 
 /// Sizes that depend on the shape alone.
 struct Plan {
-  std::int64_t wanted;      ///< candidates a row
+  std::int64_t wanted;      ///< candidates per row
   std::int64_t capacity;    ///< values of each of a row's two candidate arrays
-  std::int64_t block_rows;  ///< queries a block
+  std::int64_t block_rows;  ///< queries per block
   std::int64_t ranked;      ///< keys with double scores held at one time
 
   Plan(std::int64_t queries, std::int64_t keys, std::int64_t k)

@@ -25,7 +25,7 @@ struct Dataset {
   std::filesystem::path folder;
   std::int64_t users = 0;
   std::int64_t items = 0;
-  /// One row a user, item ids ascending and distinct. No pair of `train` stands in `valid` or `test`, which
+  /// One row per user, item ids ascending and distinct. No pair of `train` stands in `valid` or `test`, which
   /// may be empty.
   HostCsr train, valid, test;
   std::vector<ItemFeatures> features;  ///< visual first, then textual; only those asked for

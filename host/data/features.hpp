@@ -26,8 +26,8 @@ struct RowHealth {
 RowHealth row_health(ConstMatrixView matrix);
 
 /// Reads one modality's features and checks them against the number of items: two dimensions, a float type,
-/// one row an item, at least two columns (a generic and a unique half), every value finite. Throws Error with
-/// file, row and column; a missing file's lists the folder's .npy files.
+/// one row per item, at least two columns (a generic and a unique half), every value finite. Throws Error
+/// with file, row and column; a missing file's lists the folder's .npy files.
 ItemFeatures load_features(const std::filesystem::path& folder, const std::string& modality,
                            const std::string& file_name, std::int64_t items);
 

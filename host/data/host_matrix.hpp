@@ -24,7 +24,7 @@ struct HostMatrix {
 inline HostMatrix to_host(Backend& backend, ConstMatrixView view) {
   HostMatrix matrix(view.rows, view.columns);
   const auto row_bytes = static_cast<std::size_t>(view.columns) * sizeof(float);
-  if (view.contiguous()) {  // a copy waits for the device: one, not one a row
+  if (view.contiguous()) {  // a copy waits for the device: one, not one per row
     backend.copy_to_host(matrix.values.data(), view.data, static_cast<std::size_t>(view.rows) * row_bytes);
     return matrix;
   }

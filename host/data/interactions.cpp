@@ -178,7 +178,7 @@ void check_memory(const fs::path& file, const ParsedPairs& parsed, std::int64_t 
       user ? "users" : "items", bytes_text(needed), bytes_text(memory)));
 }
 
-/// One row a user, ids ascending, repeated pairs counted in `repeated` and kept once.
+/// One row per user, ids ascending, repeated pairs counted in `repeated` and kept once.
 HostCsr rows_of(const std::vector<Pair>& pairs, std::int64_t users, std::int64_t items,
                 std::int64_t& repeated) {
   HostCsr matrix;

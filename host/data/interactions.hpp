@@ -20,7 +20,7 @@ struct Interactions {
   std::filesystem::path file;    ///< `folder/name.inter`, or the folder's only .inter file
   std::int64_t users = 0;        ///< 1 + the largest id
   std::int64_t items = 0;
-  HostCsr train, valid, test;  ///< one row a user, ids ascending and distinct
+  HostCsr train, valid, test;  ///< one row per user, ids ascending and distinct
   std::vector<std::string> notices;
 };
 

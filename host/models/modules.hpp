@@ -17,7 +17,7 @@ enum class Distance { club, l2, none };
 /// and (unique, unique) across the modalities, as the authors' public code does.
 enum class ClubPairs { paper, authors };
 
-/// Two rows of one item, one a modality, ready to be pulled together.
+/// Two rows of one item, one per modality, ready to be pulled together.
 struct AlignmentSettings {
   Align kind = Align::solosim;
   float weight = 0.0f;

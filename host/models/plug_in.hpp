@@ -12,7 +12,7 @@
 
 namespace sea {
 
-/// SEA's two modules beside a model that has one representation a modality (the paper's Table 3): its first
+/// SEA's two modules beside a model that has one representation per modality (the paper's Table 3): its first
 /// half is the generic part, which the alignment head reads, its second the unique one; the distance reads
 /// both as they are. Under the plain name of the model, which has no keys of the modules, it does nothing.
 class PlugIn {

@@ -22,7 +22,7 @@ std::vector<Key> common_keys(double learning_rate) {
                   "width of an embedding (one modality's, where there are two)"),
       choice_key("train_on", "train", {"train", "train+valid", "all"},
                  "the splits that are trained on; the rest is held out"),
-      integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs a step"),
+      integer_key("train_batch_size", 2048, 1, largest_batch, "training pairs per step"),
       integer_key("eval_batch_size", 4096, 1, largest_batch, "users ranked at a time; changes no result"),
       number_key("learning_rate", learning_rate, 1e-12, 1.0, "Adam's step size"),
       scheduler,

@@ -81,7 +81,7 @@ std::vector<Key> module_keys(double alpha, double beta, double temperature) {
           number_key("beta", beta, 0.0, 1e6, "weight of the distance loss"),
           number_key("temperature", temperature, 0.025, 1e6, "temperature of the alignment's softmax"),
           integer_key("align_samples", 0, 0, 2147483647,
-                      "items drawn a step that alignment contrasts with; 0: all items, exactly"),
+                      "items drawn per step that alignment contrasts with; 0: all items, exactly"),
           integer_key("head_hidden", 64, 1, 4096, "width inside the alignment head"),
           integer_key("head_out", 32, 1, 4096, "width of what is aligned"),
           integer_key("club_hidden", 8, 1, 4096, "width inside q"),

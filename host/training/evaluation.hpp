@@ -28,7 +28,7 @@ class Evaluator {
             std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width,
             const Scorer& scorer = scorer_of(Score::dot));
 
-  /// One result a split, from representations in device memory (users x width, and items as wide as the
+  /// One result per split, from representations in device memory (users x width, and items as wide as the
   /// scorer has them): one ranking
   /// serves all of them. Users are summed in ascending order, so that no block size changes a bit.
   std::vector<Metrics> evaluate(ConstMatrixView users, ConstMatrixView items);

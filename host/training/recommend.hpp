@@ -22,8 +22,8 @@ struct Recommendation {
   ConstVectorView scores;
 };
 
-/// Calls `receive` once a user, in the order of `users` (numbers of the data set), with at most `top_k` items
-/// each: fewer where the user has seen the rest. Memory: blocks of users, never users x items.
+/// Calls `receive` once per user, in the order of `users` (numbers of the data set), with at most `top_k`
+/// items each: fewer where the user has seen the rest. Memory: blocks of users, never users x items.
 void recommend(Backend& backend, const Dataset& dataset, const Representations& representations,
                ConstIndexView users, std::int64_t top_k, SeenItems seen,
                const std::function<void(const Recommendation&)>& receive,

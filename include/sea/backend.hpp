@@ -161,7 +161,7 @@ class CapturedGraph {
 };
 
 /// The operators of SEA, forward and backward, and the memory they work on. Every operator `name` is defined
-/// in one file of its name a backend: `host/cpu/name.cpp`, `kernels/name.cu`.
+/// in one file of its name per backend: `host/cpu/name.cpp`, `kernels/name.cu`.
 ///
 /// All matrices are float32, row-major, and lie in memory of this backend (`allocate`). Outputs overwrite
 /// what was there; inputs and outputs do not overlap unless an operator says so. Operators are asynchronous

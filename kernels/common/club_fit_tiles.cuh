@@ -5,7 +5,7 @@
 
 // club_fit for width 32 and 8 hidden units. A tile of 64 rows goes through five stages, each with all 256
 // threads of the block at work and everything in shared memory:
-//   hidden layers: four units of a row a thread;     outputs: sixteen of a row;
+//   hidden layers: four units of a row per thread;     outputs: sixteen of a row;
 //   likelihood: eight features, element by element;  hidden layers' gradients: four units of a row;
 //   parameters' gradients: 4 x 4 of them a thread, over a quarter of the rows, in registers until the chunk
 //   ends.

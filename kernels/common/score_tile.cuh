@@ -9,7 +9,7 @@ namespace sea::cuda {
 
 // A tile of Q K^T in plain float32 multiply-adds, without tensor cores: whatever the order of a sum, its
 // error is below the bound that topk_dot's decisions stand on, which nobody promises for the accumulators of
-// tensor cores. Floor: 2 width operations an element at the float32 rate.
+// tensor cores. Floor: 2 width operations per element at the float32 rate.
 //
 // A block forms 128 x 128 scores, a thread 8 x 8 of them. 16 columns of either operand lie in shared memory
 // as they do outside, one buffer filled in the background while the other one is multiplied. A thread reads

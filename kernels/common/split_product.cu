@@ -10,9 +10,9 @@
 //
 // Floor: three products of m n k multiply-adds; A, B and C once from memory. A block forms a tile of C. It
 // takes 32 of k after the other through buffers of shared memory, filled in the background, and splits
-// operands in registers, four instructions an element that serve two to four products. The tensor cores round
-// a running sum towards zero, so that sums over eight of k are added to the others outside them, rounded to
-// nearest.
+// operands in registers, four instructions per element that serve two to four products. The tensor cores
+// round a running sum towards zero, so that sums over eight of k are added to the others outside them,
+// rounded to nearest.
 //
 // Where tiles are too few for a device, k is cut in parts, whose sums go to scratch memory and are added in
 // order by a second kernel. How many parts, and which of two tiles, is what a simple model of a large device

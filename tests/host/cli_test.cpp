@@ -194,7 +194,7 @@ TEST_CASE("sea train: what stands in a run's folder", "[command]") {
   CHECK(result["valid"] == epochs[best]["valid"]);
   for (const Json& epoch : epochs) CHECK(epoch["valid"]["recall@20"] <= result["valid"]["recall@20"]);
 
-  // Results on stdout, progress on stderr, a line an epoch where nobody looks on.
+  // Results on stdout, progress on stderr, a line per epoch where nobody looks on.
   CHECK(contains(t.result.out, fmt::format("{:.4f}", result["test"]["recall@20"].get<double>())));
   CHECK(contains(t.result.error, "epoch 2"));
   CHECK(!contains(t.result.error, "\r"));

@@ -43,8 +43,8 @@ struct KernelLaunch {
   std::function<void()> thread;  ///< calls the kernel
 };
 
-/// Runs a launch to its end: all blocks, every thread a fiber, in an order drawn from `random` at every place
-/// where threads wait for each other. Throws Fault.
+/// Runs a launch to its end: all blocks, every thread per fiber, in an order drawn from `random` at every
+/// place where threads wait for each other. Throws Fault.
 void run_launch(const KernelLaunch& launch, Random& random);
 
 // ---- called by the running thread

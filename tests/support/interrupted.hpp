@@ -21,7 +21,7 @@ struct InterruptedTraining {
     synthesize(data, {150, 70, 1700, 16, 12}, 5, [](const char*, double) {});
   }
 
-  /// Some tens of steps an epoch, so that a signal falls into the middle of one.
+  /// Some tens of steps per epoch, so that a signal falls into the middle of one.
   std::vector<std::string> train(const std::filesystem::path& run,
                                  const std::vector<std::string>& more = {}) const {
     std::vector<std::string> words = {SEA_COMMAND, "train", data, "--output", run};
