@@ -5,7 +5,7 @@ namespace sea {
 
 namespace {
 
-constexpr std::size_t most_optimizers = 8;
+constexpr int most_optimizers = 8;
 
 struct Optimizers {
   OptimizerState* state[most_optimizers];
@@ -13,9 +13,11 @@ struct Optimizers {
 
 __global__ void advance_step_kernel(StepState* state, std::int64_t pairs, std::int64_t batch_size,
                                     Optimizers optimizers) {
-  if (threadIdx.x < most_optimizers && optimizers.state[threadIdx.x] != nullptr)
-    optimizers.state[threadIdx.x]->step += 1;
   if (threadIdx.x > 0) return;
+#pragma unroll
+  for (int i = 0; i < most_optimizers; ++i) {
+    if (optimizers.state[i] != nullptr) optimizers.state[i]->step += 1;
+  }
   StepState next = *state;
   next.step += 1;
   next.first += next.count;
@@ -33,7 +35,8 @@ void CudaBackend::advance_step(StepState* state, std::int64_t pairs, std::int64_
                                std::span<OptimizerState* const> optimizers) {
   cuda::require(pairs > 0, "advance_step", "there must be at least one pair");
   cuda::require(batch_size > 0, "advance_step", "the batch size must be at least 1");
-  cuda::require(optimizers.size() <= most_optimizers, "advance_step", "there are at most 8 optimizers");
+  cuda::require(optimizers.size() <= std::size_t{most_optimizers}, "advance_step",
+                "there are at most 8 optimizers");
   Optimizers advanced = {};
   for (std::size_t i = 0; i < optimizers.size(); ++i) advanced.state[i] = optimizers[i];
   cuda::launch(context_->stream, "advance_step", {dim3(1), dim3(32)}, &advance_step_kernel, state, pairs,
