@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Times a training step of SEA here and in PyTorch (bench/baselines/sea_pytorch.py, eager, or sea_pytorch_strong.py): the
 # same data, settings and threads, a fresh process for each turn, turns alternating. With --evaluation: the evaluation of
-# all users, here and as MMRec does it (lightgcn_pytorch.py). Installs what is missing and builds. On a machine that is
-# busy with other work it prints its table and fails: such times are invalid.
+# all users, here and as MMRec does it (lightgcn_pytorch.py). With --model: a whole epoch of another model, here and as
+# MMRec has it (company_pytorch.py). Installs what is missing and builds. On a machine that is busy with other work it
+# prints its table and fails: such times are invalid; --busy lets them stand as upper bounds.
 #
 #   bash bench/compare_pytorch.sh [--opponent eager|strong] [--evaluation] [--device cpu|cuda] [--threads N]
 #                                 [--steps N] [--warmup N] [--rounds N] [--data DIR]...
-#                                 [--variant SEAa|SEAb|SEAc|SEAd] [--set key=value]... [--json FILE]
+#                                 [--variant SEAa|SEAb|SEAc|SEAd | --model lattice|mmgcn|bm3] [--set key=value]...
+#                                 [--busy] [--json FILE]
 #
-# --steps (10, on a GPU 200) also counts evaluations. --device cuda takes the python3 on the PATH, with a PyTorch that sees a GPU. Without
-# --data it makes synthetic data of Baby's size (19,445 users, 7,050 items, features 4096 and 384 wide).
+# --steps (10, on a GPU 200) also counts evaluations, and epochs (1). --device cuda takes the python3 on the PATH, with a
+# PyTorch that sees a GPU. Without --data it makes synthetic data of Baby's size (19,445 users, 7,050 items, features 4096
+# and 384 wide).
 set -euo pipefail
 # shellcheck source=apps/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
@@ -25,6 +28,8 @@ warmup=
 rounds=2
 variant=SEAa
 opponent=eager
+model=
+busy=()
 what=step
 device=cpu
 json=
@@ -33,7 +38,7 @@ settings=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help)
-      sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     --threads | --steps | --warmup | --rounds)
@@ -53,18 +58,37 @@ while [ $# -gt 0 ]; do
       shift
       continue
       ;;
+    --model)
+      case ${2:-} in
+        lattice | mmgcn | bm3) model=$2 ;;
+        *) usage_error "--model is lattice, mmgcn or bm3, not '${2:-}'" ;;
+      esac
+      ;;
+    --busy)
+      busy=(--busy)
+      shift
+      continue
+      ;;
     --set) settings+=(--set "${2:-}") ;;
     --json) json=${2:?error: --json takes a file} ;;
     *) usage_error "unknown option '$1'" ;;
   esac
   shift 2
 done
+if [ -n "$model" ]; then
+  if [ "$what" = evaluation ] || [ "$opponent" = strong ]; then
+    usage_error "--model goes with neither --evaluation nor --opponent strong"
+  fi
+  what=epoch variant=$model
+fi
 if [ "$device" = cuda ] && [ "$what" = step ]; then  # a GPU needs about a second to reach its clock
   steps=${steps:-200} warmup=${warmup:-20}
 fi
+if [ "$what" = epoch ]; then steps=${steps:-1} warmup=${warmup:-1}; fi
 steps=${steps:-10} warmup=${warmup:-2}
 if [ "$threads" -lt 1 ] || [ "$steps" -lt 1 ] || [ "$rounds" -lt 1 ]; then usage_error "a count is below 1"; fi
-case ${variant,,} in
+case ${model:+model}${model:-${variant,,}} in
+  model*) ;;
   seaa) settings=(--set align=solosim --set distance=club "${settings[@]}") ;;
   seab) settings=(--set align=solosim --set distance=l2 "${settings[@]}") ;;
   seac) settings=(--set align=infonce --set distance=club "${settings[@]}") ;;
@@ -87,7 +111,8 @@ if [ ${#folders[@]} -eq 0 ]; then
 fi
 
 theirs="$python '$repository/bench/baselines/sea_pytorch.py' --opponent $opponent"
+if [ "$what" = epoch ]; then theirs="$python '$repository/bench/baselines/company_pytorch.py' --model $model"; fi
 if [ "$what" = evaluation ]; then theirs="$python '$repository/bench/baselines/lightgcn_pytorch.py'"; fi
 "$python" "$repository/bench/baselines/comparison.py" --what "$what" --variant "$variant" --device "$device" \
-  --threads "$threads" --count "$steps" --warmup "$warmup" --rounds "$rounds" "${settings[@]}" \
-  ${json:+--json "$json"} --ours "'$bin/step_bench'" --theirs "$theirs" "${folders[@]}"
+  --threads "$threads" --count "$steps" --warmup "$warmup" --rounds "$rounds" "${busy[@]}" "${settings[@]}" \
+  ${json:+--json "$json"} --ours "'$bin/step_bench'${model:+ --model $model}" --theirs "$theirs" "${folders[@]}"

@@ -2,9 +2,10 @@
 """How time and memory grow with the data: synthetic data sets of growing size, a fresh process for each, and the slope
 of a straight line through the logarithms, 1 for linear growth, 2 for quadratic.
 
-  growth.py [--bin DIR] [--threads N] [--steps N] [--device cpu|cuda] [--only edges,users,items] [--json FILE]
+  growth.py [--bin DIR] [--threads N] [--steps N] [--device cpu|cuda] [--only edges,users,items,models] [--json FILE]
 
-A time of a step is the median of --steps (5, on a GPU 200); build/bin must hold sea and step_bench. Each series grows one
+The first three series are SEA's; `models` is the peak memory of the models that it is compared with as items grow:
+linear in all of them but MMSSL, whose discriminator has a quarter of items x items weights. A time of a step is the median of --steps (5, on a GPU 200); build/bin must hold sea and step_bench. Each series grows one
 number over a decade and leaves the others alone; features are narrow, so that the item layer does not hide what grows. The cache of
 neighbour lists is off. It fails where a slope is above its bound.
 """
@@ -37,8 +38,16 @@ SERIES = {
         "sizes": {"users": 20_000, "interactions": 400_000},
         "fits": (("alignment", 2.2), ("neighbours", 2.2), ("peak memory", 1.15)),
     },
+    "models": {
+        "values": (4_000, 8_000, 16_000, 40_000),
+        "sizes": {"users": 20_000, "interactions": 400_000},
+        "fits": (*((name, 1.15) for name in ("freedom", "mmgcn", "dualgnn", "lattice", "slmrec", "bm3", "mgcn", "lgmrec",
+                                             "micro", "pamd")), ("mmssl", 2.2)),
+    },
 }
-SYNTH_NAMES = {"edges": "interactions"}
+SYNTH_NAMES = {"edges": "interactions", "models": "items"}
+# MMSSL's discriminator is measured with a small batch, which its weights do not depend on, and up to fewer items.
+MMSSL, MMSSL_ITEMS = ("--set", "train_batch_size=64"), 16_000
 VISUAL_WIDTH, TEXTUAL_WIDTH = 256, 64
 
 
@@ -65,6 +74,26 @@ def point(series, value, arguments, scratch):
     data = os.path.join(scratch, "data")
     call([os.path.join(arguments.bin, "sea"), "synth", data, "--visual-dim", str(VISUAL_WIDTH), "--textual-dim",
           str(TEXTUAL_WIDTH), "--seed", "1", *(word for name in sizes for word in (f"--{name}", str(sizes[name])))])
+    figures, measurement = (models if series == "models" else sea)(series, sizes, data, scratch, arguments)
+    for name in os.listdir(data):
+        os.remove(os.path.join(data, name))
+    os.rmdir(data)
+    # What the data set really has: users without enough history and repeated pairs do not occur in it.
+    grown = {"edges": "train_interactions", "models": "items"}.get(series, series)
+    return {"value": measurement["sizes"][grown], **figures}, measurement["commit"]
+
+
+def models(series, sizes, data, scratch, arguments):
+    """The peak memory of each model's process: two steps, of which the first one builds what an epoch begins with."""
+    figures = {}
+    for name, _ in SERIES[series]["fits"]:
+        if name != "mmssl" or sizes["items"] <= MMSSL_ITEMS:
+            steps = measured(data, scratch, arguments, "--model", name, "--steps", "1", *(MMSSL if name == "mmssl" else ()))
+            figures[name] = steps["peak_memory_bytes"]
+    return figures, steps
+
+
+def sea(series, sizes, data, scratch, arguments):
     steps = measured(data, scratch, arguments, "--steps", str(arguments.steps))
     parts = measured(data, scratch, arguments, "--steps", str(arguments.steps), "--profile")["profile"]
     figures = {
@@ -77,11 +106,7 @@ def point(series, value, arguments, scratch):
     if any(name == "evaluation" for name, _ in SERIES[series]["fits"]):
         evaluations = measured(data, scratch, arguments, "--evaluations", str(arguments.steps))
         figures["evaluation"] = evaluations["seconds_per_evaluation_median"]
-    for name in os.listdir(data):
-        os.remove(os.path.join(data, name))
-    os.rmdir(data)
-    # What the data set really has: users without enough history and repeated pairs do not occur in it.
-    return {"value": steps["sizes"]["train_interactions"] if series == "edges" else steps["sizes"][series], **figures}
+    return figures, steps
 
 
 def slope(xs, ys):
@@ -91,8 +116,12 @@ def slope(xs, ys):
     return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys)) / sum((x - x_mean) ** 2 for x in xs)
 
 
-def text(name, figure):
-    return f"{figure / 2**20:.0f} MiB" if name == "peak memory" else f"{figure * 1e3:.1f} ms"
+def text(series, name, point):
+    if name not in point:
+        return "-"
+    if series == "models" or name == "peak memory":
+        return f"{point[name] / 2**20:.0f} MiB"
+    return f"{point[name] * 1e3:.1f} ms"
 
 
 def main():
@@ -118,9 +147,11 @@ def main():
         points = []
         for value in SERIES[series]["values"]:
             with tempfile.TemporaryDirectory() as scratch:
-                points.append(point(series, value, arguments, scratch))
-            print(f"{points[-1]['value']:>12,}" + "".join(f"{text(n, points[-1][n]):>16}" for n, _ in fits), flush=True)
-        slopes = {name: slope([p["value"] for p in points], [p[name] for p in points]) for name, _ in fits}
+                measured_point, result["commit"] = point(series, value, arguments, scratch)
+            points.append(measured_point)
+            print(f"{points[-1]['value']:>12,}" + "".join(f"{text(series, n, points[-1]):>16}" for n, _ in fits),
+                  flush=True)
+        slopes = {name: slope(*zip(*((p["value"], p[name]) for p in points if name in p))) for name, _ in fits}
         print(f"{'slope':>12}" + "".join(f"{slopes[name]:>16.2f}" for name, _ in fits))
         too_steep += [f"{name} in {series} ({slopes[name]:.2f}, at most {bound})"
                       for name, bound in fits if slopes[name] > bound]

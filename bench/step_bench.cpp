@@ -1,11 +1,13 @@
-// Times training steps of a model on a data set, or evaluations of its representations, in a process of its
-// own, so that its peak memory is theirs. bench/compare_pytorch.sh runs it beside PyTorch.
+// Times training steps of a model on a data set, whole epochs of them, or evaluations of its representations,
+// in a process of its own, so that its peak memory is theirs. bench/compare_pytorch.sh runs it beside
+// PyTorch.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -41,7 +43,7 @@ double since(Clock::time_point start) {
 struct Options {
   std::string data;
   std::optional<std::int64_t> steps, warmup;
-  std::int64_t evaluations = 0;
+  std::int64_t epochs = 0, evaluations = 0;
   int threads = 0;
   std::vector<std::string> assignments;
   std::string model = "sea", device = "cpu", json;
@@ -148,6 +150,30 @@ void time_steps(const bench::Timing& timing, Model& model, Profile& profile, nlo
   result["loss_last"] = program.losses().download().back();
 }
 
+/// Whole epochs of steps, with what a model does at the start of one; beside the time on the clock that of
+/// the processor, which other processes on the machine lengthen little.
+void time_epochs(const bench::Timing& timing, Model& model, Profile& profile,
+                 nlohmann::ordered_json& result) {
+  Program& program = model.program;
+  std::vector<double> processor;
+  const auto epoch = [&](std::int64_t i) {
+    const std::clock_t start = std::clock();
+    model.begin_epoch(model.schedule.pretraining_epochs + i);
+    for (std::int64_t step = 0; step < model.schedule.steps; ++step)
+      model.step(model.schedule.pretraining_epochs + i, step);
+    program.backend().synchronize();
+    processor.push_back(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+  };
+  const auto begin = [&] {
+    profile.clear();
+    processor.clear();
+  };
+  add_times(result, "epoch", timing, {epoch, [] {}, begin}, program.backend());
+  std::sort(processor.begin(), processor.end());
+  result["processor_seconds_per_epoch_median"] = processor[processor.size() / 2];
+  result["loss_last"] = program.losses().download().back();
+}
+
 /// Validation and test at once, as a training does after an epoch.
 void time_evaluations(const bench::Timing& timing, const Dataset& dataset, const Configuration& configuration,
                       Model& model, nlohmann::ordered_json& result) {
@@ -219,15 +245,15 @@ void run(const Options& options) {
   result["preparation_seconds"] = preparation.finish();
   Profile profile;
   if (options.profile) profile.attach(model->program);
-  const bench::Timing timing =
-      options.evaluations > 0
-          ? bench::timing_of_evaluations(is_gpu(device), options.evaluations, options.warmup)
-          : bench::timing_of_steps(is_gpu(device), options.steps, options.warmup);
+  const std::int64_t whole = std::max(options.epochs, options.evaluations);
+  const bench::Timing timing = whole > 0
+                                   ? bench::timing_of_evaluations(is_gpu(device), whole, options.warmup)
+                                   : bench::timing_of_steps(is_gpu(device), options.steps, options.warmup);
   if (options.evaluations > 0) {
     time_evaluations(timing, dataset, configuration, *model, result);
   } else {
     dataset = {};
-    time_steps(timing, *model, profile, result);
+    (options.epochs > 0 ? time_epochs : time_steps)(timing, *model, profile, result);
   }
   result["peak_memory_bytes"] = bench::peak_memory(backend).bytes;  // before the products below
   result["sgemm_gflops"] = sgemm_gflops(backend);
@@ -253,12 +279,16 @@ int main(int argc, char** argv) {
   app.add_option("DATA", options.data, "folder of the data set")->required();
   CLI::Option* steps = app.add_option("--steps", options.steps, "steps to time, by default 10, on a GPU 1000")
                            ->check(CLI::Range(1, 1'000'000));
+  CLI::Option* epochs = app.add_option("--epochs", options.epochs, "in place of steps: whole epochs to time")
+                            ->check(CLI::Range(1, 1'000'000))
+                            ->excludes(steps);
   CLI::Option* evaluations =
       app.add_option("--evaluations", options.evaluations, "in place of steps: evaluations to time")
           ->check(CLI::Range(1, 1'000'000))
-          ->excludes(steps);
+          ->excludes(steps)
+          ->excludes(epochs);
   app.add_option("--warmup", options.warmup,
-                 "steps or evaluations before them, by default 2; on a GPU for a second at least")
+                 "steps, epochs or evaluations before them, by default 2; on a GPU for a second at least")
       ->check(CLI::Range(0, 1'000'000));
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
   app.add_option("--threads", options.threads, "0 takes all")->check(CLI::Range(0, 1024));

@@ -67,11 +67,12 @@ def sparse(rows, columns, values, shape):
     return torch.sparse_coo_tensor(indices, values, shape).coalesce()
 
 
-def interaction_graph(data, dtype=torch.float32):
+def interaction_graph(data, dtype=torch.float32, floor=0.0):
+    """1 / sqrt(degree degree), no self loops; `floor` is added to every degree."""
     users, items = (torch.from_numpy(ids) for ids in data.train)
     rows, columns = torch.cat((users, items + data.users)), torch.cat((items + data.users, users))
     nodes = data.users + data.items
-    degree = torch.bincount(rows, minlength=nodes).to(torch.float64)
+    degree = torch.bincount(rows, minlength=nodes).to(torch.float64) + floor
     return sparse(rows, columns, (degree[rows] * degree[columns]).rsqrt().to(dtype), (nodes, nodes))
 
 

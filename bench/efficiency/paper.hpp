@@ -12,8 +12,7 @@ struct PaperFigure {
   double seconds_per_epoch = 0.0;
 };
 
-/// The models of Table 5 in the order of its columns, named as here. MMGCN and LATTICE, which SEA does not
-/// have, are left out.
+/// The models of Table 5 in the order of its columns, named as here.
 const std::vector<std::string>& paper_models();
 /// Its data sets: baby, sports, clothing.
 const std::vector<std::string>& paper_datasets();
