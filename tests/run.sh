@@ -79,12 +79,16 @@ failures=0
 skipped=0
 matched=0
 
-# note_result NAME STATUS SECONDS: keeps a line for the summary.
+# note_result NAME STATUS SECONDS: keeps a line for the summary, and the end of the output where it failed.
 note_result() {
   local verdict=passed
   if [ "$2" -ne 0 ]; then
     verdict="FAILED (exit $2)"
     failures=$((failures + 1))
+    {
+      echo "== the end of what $1 printed"
+      tail -n 40 "$scratch/output"
+    } >>"$scratch/failed"
   fi
   summary+=("$(printf '%-24s %-18s %4d s' "$1" "$verdict" "$3")")
 }
@@ -163,6 +167,7 @@ if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   failures=1
 fi
 
+if [ -e "$scratch/failed" ]; then cat "$scratch/failed"; fi
 echo "== summary ($preset)"
 if [ ${#summary[@]} -gt 0 ]; then printf '%s\n' "${summary[@]}"; fi
 echo "tests skipped: $skipped"
