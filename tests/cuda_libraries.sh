@@ -1,83 +1,83 @@
 #!/usr/bin/env bash
-# Configures with a CUDA toolkit that lacks cuBLAS and cuSPARSE: without Python's packages of them, with one, with both.
+# Where kernels/cuda_libraries.cmake finds a CUDA library: in the toolkit, among Python's packages, nowhere. On folders
+# made for it, so that no CUDA is needed.
 #
 #   bash tests/cuda_libraries.sh
-#
-# Skipped where there is no nvcc in a toolkit of its own folder.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-
-nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
-toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
-if [ ! -e "$toolkit/include/cublas_v2.h" ] || [ ! -e "$toolkit/include/cusparse.h" ] || [ ! -d "$toolkit/nvvm" ]; then
-  echo "skipped 1: no CUDA toolkit in a folder of its own"
-  exit 0
-fi
-major=$("$nvcc" --version | sed -n 's/.*release \([0-9]*\).*/\1/p')
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 fail() {
-  cat "$scratch/log"
   echo "error: $*"
   exit 1
 }
 
-# A toolkit of links, one for each file or folder of the real one, but for the two libraries: nothing is removed.
-poor=$scratch/toolkit
-for folder in bin include lib64; do
-  mkdir -p "$poor/$folder"
-  find "$toolkit/$folder/" -mindepth 1 -maxdepth 1 ! -name '*cublas*' ! -name '*cusparse*' ! -name nvcc \
-    -exec ln -s -t "$poor/$folder" {} +
-done
-cp "$toolkit/bin/nvcc" "$poor/bin/nvcc"  # it takes the folder that it lies in for the toolkit's
-ln -s lib64 "$poor/lib"
-ln -s "$toolkit/nvvm" "$poor/nvvm"
+# The search alone, with the variables that find_package(CUDAToolkit) sets.
+cat >"$scratch/search.cmake" <<'END'
+cmake_minimum_required(VERSION 3.25)
+include(${MODULE})
+sea_find_cuda_library(cublas cublas_v2.h)
+message("include: ${SEA_CUDA_CUBLAS_INCLUDE}")
+message("library: ${SEA_CUDA_CUBLAS_LIBRARY}")
+END
 
-# A Python that looks for packages in one folder.
-mkdir -p "$scratch/path" "$scratch/python"
-printf '#!/bin/sh\necho "%s"\n' "$scratch/python" >"$scratch/path/python3"
-chmod +x "$scratch/path/python3"
+# A Python that looks for packages in two folders, and one that does not run.
+mkdir -p "$scratch/python" "$scratch/no_python"
+printf '#!/bin/sh\necho "%s/empty;%s/packages"\n' "$scratch" "$scratch" >"$scratch/python/python3"
+printf '#!/bin/sh\nexit 1\n' >"$scratch/no_python/python3"
+chmod +x "$scratch"/*python/python3
 
-# add_package NAME HEADER...: what `pip install nvidia-NAME` leaves.
-add_package() {
-  local name=$1 folder=$scratch/python/nvidia/cu$major
-  shift
-  if [ "$major" -lt 13 ]; then folder=$scratch/python/nvidia/$name; fi
-  mkdir -p "$folder/include" "$folder/lib"
-  ln -s -t "$folder/include" "${@/#/$toolkit/include/}"
-  find "$toolkit/lib64/" -name "lib$name.so.*" -exec ln -s -t "$folder/lib" {} +
-}
-
-# configure SEA_CUDA
-configure() {
+# search PYTHON MAJOR: what is found with the toolkit as it is, CUDA of this major version.
+search() {
   rm -rf "$scratch/build"
-  PATH=$scratch/path:$PATH CUDACXX=$poor/bin/nvcc cmake -G Ninja -S "$repository" -B "$scratch/build" \
-    -DSEA_CUDA="$1" -DSEA_BENCH=ON -DCMAKE_CUDA_ARCHITECTURES=90 >"$scratch/log" 2>&1
+  PATH=$scratch/$1:$PATH cmake -DMODULE="$repository/kernels/cuda_libraries.cmake" -DCUDAToolkit_VERSION_MAJOR="$2" \
+    -DCUDAToolkit_INCLUDE_DIRS="$scratch/other_include;$scratch/toolkit/include" \
+    -DCUDAToolkit_LIBRARY_DIR="$scratch/toolkit/lib64" -DPROJECT_BINARY_DIR="$scratch/build" \
+    -P "$scratch/search.cmake" >"$scratch/log" 2>&1 || {
+    cat "$scratch/log"
+    fail "the search ends with an error"
+  }
 }
 
-# says PATTERN: whether the output has it, read as one line.
-says() {
-  tr -s ' \n' ' ' <"$scratch/log" | grep -q -- "$1"
+# found CASE INCLUDE LIBRARY: whether the last search found them, FALSE for nothing.
+found() {
+  if ! grep -qxF "include: $2" "$scratch/log" || ! grep -qxF "library: $3" "$scratch/log"; then
+    cat "$scratch/log"
+    fail "$1: expected include: $2, library: $3"
+  fi
 }
 
-configure AUTO || fail "without cuBLAS nothing can be configured"
-says 'Without the CUDA backend: there is no cublas_v2.h' || fail "that cuBLAS is missing is not said"
-grep -q sea_cuda.dir "$scratch/build/build.ninja" && fail "the CUDA backend is built without cuBLAS"
-if configure ON; then fail "SEA_CUDA=ON is given up silently"; fi
-says 'SEA_CUDA is ON, but there is no cublas_v2.h' || fail "SEA_CUDA=ON does not say what is missing"
+# package FOLDER: what pip leaves there of cuBLAS, and a header of another CUDA beside it.
+package() {
+  mkdir -p "$1/include" "$1/lib"
+  touch "$1/include/cublas_v2.h" "$1/include/cublas_api.h" "$1/include/cuda_runtime.h" "$1/lib/libcublas.so.13"
+}
 
-add_package cublas cublas_v2.h cublas_api.h
-configure ON || fail "cuBLAS is not taken from Python's packages"
-says "cublas comes from $scratch/python" || fail "where cuBLAS comes from is not said"
-grep -q sea_cuda.dir "$scratch/build/build.ninja" || fail "the CUDA backend is not built"
-if [ -n "$(find "$scratch/build/cuda_headers" ! -type d ! -name 'cublas*')" ]; then fail "other headers came along"; fi
-cmake --build "$scratch/build" --target kernels/CMakeFiles/sea_cuda.dir/common/cublas.cu.o >"$scratch/log" 2>&1 ||
-  fail "with those headers nothing compiles"
-if grep -q 'sea_bench_cuda' "$scratch/build/build.ninja"; then
-  grep -q SEA_WITH_CUSPARSE "$scratch/build/build.ninja" && fail "cuSPARSE is not there, yet used"
-  add_package cusparse cusparse.h
-  configure ON || fail "cuSPARSE is not taken from Python's packages"
-  grep -q SEA_WITH_CUSPARSE "$scratch/build/build.ninja" || fail "cuSPARSE is there, and not used"
-fi
-echo "with and without cuBLAS and cuSPARSE: configured as they are there"
+mkdir -p "$scratch/toolkit/include" "$scratch/toolkit/lib64" "$scratch/other_include" "$scratch/empty"
+search python 13
+found "no cuBLAS at all" FALSE FALSE
+search no_python 13
+found "no cuBLAS and no Python" FALSE FALSE
+
+package "$scratch/packages/nvidia/cu13"
+search python 13
+found "cuBLAS 13 among Python's packages" "$scratch/build/cuda_headers/cublas" \
+  "$scratch/packages/nvidia/cu13/lib/libcublas.so.13"
+grep -qxF -- "-- cublas comes from $scratch/packages/nvidia/cu13" "$scratch/log" || fail "where cuBLAS comes from is not said"
+headers=$(ls "$scratch/build/cuda_headers/cublas")
+[ "$headers" = $'cublas_api.h\ncublas_v2.h' ] || fail "of the package's headers these came along: $headers"
+search python 12
+found "CUDA 12 does not take the package of CUDA 13" FALSE FALSE
+package "$scratch/packages/nvidia/cublas"
+search python 12
+found "cuBLAS 12 among Python's packages" "$scratch/build/cuda_headers/cublas" \
+  "$scratch/packages/nvidia/cublas/lib/libcublas.so.13"
+
+touch "$scratch/toolkit/include/cublas_v2.h"
+search no_python 13
+found "a header without its library" "$scratch/toolkit/include" FALSE
+touch "$scratch/toolkit/lib64/libcublas.so"
+search python 13
+found "cuBLAS in the toolkit, which goes before the packages" "$scratch/toolkit/include" "$scratch/toolkit/lib64/libcublas.so"
+echo "cuBLAS: found in a toolkit, among Python's packages, and nowhere"
