@@ -13,7 +13,7 @@
 
 #include <algorithm>
 
-#include "common/club_fit_tiles.cuh"
+#include "club_fit_tiles.cuh"
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/variational_network.cuh"

@@ -1,12 +1,13 @@
 // Contrastive alignment, forward and backward, without the n x n matrix.
 //
-// SoloSim is two walks over the logits (common/alignment_walk.cuh): by text rows, for the row sums and, as an
-// attention output, the gradient of the text; then by the keys' rows, for theirs, with the finished row sums.
-// InfoNCE walks twice for the sums of rows and of columns and twice for the gradients. Floor: two products of
-// 64 n^2 operations and n^2 exponentials a walk with gradient, one product a walk without: 12.7 GFLOP on
-// 7,050 rows, 136 on 23,033. In three TF32 products (logits reach 22, a single one is too coarse) that is 38
-// and 408 GFLOP: 0.1 and 1.0 ms at 400 TFLOP/s. Memory O(n): the packed rows, and the results of each
-// range of keys, which are added in order. Operands are split into TF32 parts once, where they are packed.
+// SoloSim is two walks over the logits (contrastive_alignment_walk.cuh): by text rows, for the row sums and,
+// as an attention output, the gradient of the text; then by the keys' rows, for theirs, with the finished row
+// sums. InfoNCE walks twice for the sums of rows and of columns and twice for the gradients. Floor: two
+// products of 64 n^2 operations and n^2 exponentials a walk with gradient, one product a walk without: 12.7
+// GFLOP on 7,050 rows, 136 on 23,033. In three TF32 products (logits reach 22, a single one is too coarse)
+// that is 38 and 408 GFLOP: 0.1 and 1.0 ms at 400 TFLOP/s. Memory O(n): the packed rows, and the results of
+// each range of keys, which are added in order. Operands are split into TF32 parts once, where they are
+// packed.
 //
 // Wider rows than 32 go through plain float32 tiles.
 
@@ -14,9 +15,9 @@
 #include <cmath>
 #include <string>
 
-#include "common/alignment_walk.cuh"
 #include "common/context.cuh"
 #include "common/sum_partials.cuh"
+#include "contrastive_alignment_walk.cuh"
 
 namespace sea {
 

@@ -2,7 +2,7 @@
 #include "common/column_sums.cuh"
 #include "common/context.cuh"
 #include "common/reduce.cuh"
-#include "common/stacked_readers.cuh"
+#include "factored_linear_readers.cuh"
 
 // Y = X (C W)^T + C b + bias, and its backward up to dM, the readers' gradients and db; see
 // factored_linear_update.cu for the weight.

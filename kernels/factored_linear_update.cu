@@ -4,8 +4,8 @@
 #include "common/async_copy.cuh"
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
-#include "common/stacked_readers.cuh"
 #include "common/tensor_core.cuh"
+#include "factored_linear_readers.cuh"
 
 // dW = C^T dM, written out or fed to Adam at once.
 //

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/club_fit.cuh"
+#include "club_fit.cuh"
 #include "common/launch.cuh"
 
 // club_fit for width 32 and 8 hidden units. A tile of 64 rows goes through five stages, each with all 256
