@@ -18,13 +18,13 @@
 #include <string>
 #include <vector>
 
+#include "configuration/registry.hpp"
 #include "data/atomic_file.hpp"
 #include "data/file_bytes.hpp"
 #include "data/synth.hpp"
 #include "efficiency/measurement.hpp"
 #include "efficiency/paper.hpp"
 #include "efficiency/report.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 #include "support/provenance.hpp"
 #include "training/device.hpp"

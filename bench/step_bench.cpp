@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "configuration/registry.hpp"
 #include "cpu/gemm.hpp"
 #include "data/atomic_file.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 #include "sea/version.hpp"
 #include "support/device_memory.hpp"

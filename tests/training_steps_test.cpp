@@ -5,8 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "configuration/registry.hpp"
 #include "data/planted.hpp"
-#include "models/registry.hpp"
 #include "models/sea.hpp"
 #include "sea/cpu.hpp"
 #include "support/backends.hpp"

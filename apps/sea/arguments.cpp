@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
-#include "models/key.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
 #include "sea/device_csr.hpp"

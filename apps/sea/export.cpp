@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "configuration/registry.hpp"
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
-#include "models/registry.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "commands.hpp"
-#include "models/reference.hpp"
-#include "models/registry.hpp"
+#include "configuration/reference.hpp"
+#include "configuration/registry.hpp"
 #include "output.hpp"
 
 namespace sea {

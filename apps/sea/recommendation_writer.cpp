@@ -8,9 +8,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
 #include "data/npy.hpp"
-#include "models/key.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
 

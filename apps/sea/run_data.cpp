@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "commands.hpp"
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
 #include "training/run_result.hpp"

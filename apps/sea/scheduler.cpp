@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
 #include "training/signals.hpp"

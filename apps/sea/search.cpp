@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
 #include "sea/version.hpp"

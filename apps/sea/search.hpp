@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/grid.hpp"
+#include "configuration/grid.hpp"
 #include "training/run_result.hpp"
 
 namespace sea {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "configuration/registry.hpp"
 #include "data/dataset.hpp"
-#include "models/registry.hpp"
 #include "output.hpp"
 #include "progress.hpp"
 #include "run_data.hpp"

@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "configuration/key.hpp"
 #include "data/file_bytes.hpp"
-#include "models/key.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 #include "support/device_memory.hpp"
 #include "support/timing.hpp"
 #include "training/device.hpp"

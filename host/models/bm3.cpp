@@ -1,10 +1,10 @@
 // BM3 (Zhou et al., "Bootstrap Latent Representations for Multi-modal Recommendation", WWW 2023), and with
 // SEA's modules plugged in. As MMRec's bm3.py computes it.
 
+#include "configuration/shared_keys.hpp"
 #include "models/initial_values.hpp"
 #include "models/plug_in.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

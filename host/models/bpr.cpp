@@ -1,9 +1,9 @@
 // BPR (Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009): matrix
 // factorisation.
 
+#include "configuration/registry.hpp"
 #include "models/initial_values.hpp"
 #include "models/recording.hpp"
-#include "models/registry.hpp"
 
 namespace sea {
 

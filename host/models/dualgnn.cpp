@@ -3,11 +3,11 @@
 
 #include <memory>
 
+#include "configuration/shared_keys.hpp"
 #include "data/cooccurrence.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

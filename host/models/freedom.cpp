@@ -1,11 +1,11 @@
 // FREEDOM (Zhou and Shen, "A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal
 // Recommendation", MM 2023), and with SEA's modules plugged in.
 
+#include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
 #include "models/plug_in.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

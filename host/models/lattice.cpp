@@ -3,12 +3,12 @@
 
 #include <memory>
 
+#include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
 #include "models/learned_graph.hpp"
 #include "models/plug_in.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

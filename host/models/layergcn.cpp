@@ -1,7 +1,7 @@
 // LayerGCN (Zhou et al., "Layer-refined Graph Convolutional Networks for Recommendation", ICDE 2023).
 
+#include "configuration/registry.hpp"
 #include "models/recording.hpp"
-#include "models/registry.hpp"
 
 namespace sea {
 

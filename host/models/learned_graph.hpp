@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "configuration/registry.hpp"
 #include "data/dataset.hpp"
 #include "data/host_matrix.hpp"
 #include "models/model.hpp"

@@ -1,10 +1,10 @@
 // LGMRec (Guo et al., "LGMRec: Local and Global Graph Learning for Multimodal Recommendation", AAAI 2024), as
 // MMRec's lgmrec.py computes it.
 
+#include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

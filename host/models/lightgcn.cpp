@@ -1,8 +1,8 @@
 // LightGCN (He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
 // SIGIR 2020).
 
+#include "configuration/registry.hpp"
 #include "models/recording.hpp"
-#include "models/registry.hpp"
 
 namespace sea {
 

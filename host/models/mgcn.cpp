@@ -1,9 +1,9 @@
 // MGCN (Yu et al., "Multi-View Graph Convolutional Network for Multimedia Recommendation", MM 2023), as
 // MMRec's mgcn.py computes it.
 
+#include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 #include "models/trained_features.hpp"
 
 namespace sea {

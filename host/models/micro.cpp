@@ -5,10 +5,10 @@
 #include <deque>
 #include <memory>
 
+#include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/learned_graph.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 #include "models/trained_features.hpp"
 
 namespace sea {

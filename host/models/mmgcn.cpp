@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

@@ -6,10 +6,10 @@
 #include <array>
 #include <deque>
 
+#include "configuration/shared_keys.hpp"
 #include "models/initial_values.hpp"
 #include "models/likeness_graphs.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

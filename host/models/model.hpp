@@ -75,7 +75,4 @@ struct Model {
   void end_pretraining();
 };
 
-/// What a model tells about the work before its first step ("neighbours of image_feat.npy").
-using Progress = std::function<void(const std::string& what)>;
-
 }  // namespace sea

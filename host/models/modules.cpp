@@ -7,6 +7,18 @@
 
 namespace sea {
 
+namespace {
+
+Align align_of(const std::string& name) {
+  return name == "solosim" ? Align::solosim : name == "infonce" ? Align::infonce : Align::none;
+}
+
+Distance distance_of(const std::string& name) {
+  return name == "club" ? Distance::club : name == "l2" ? Distance::l2 : Distance::none;
+}
+
+}  // namespace
+
 LinearParameters linear_parameters(Model& model, const std::string& name, std::int64_t in, std::int64_t out,
                                    const Initializer& initial, Arena* arena) {
   Arena& owner = arena == nullptr ? *model.main : *arena;
@@ -139,6 +151,23 @@ void separate_learning(Model& model, Tape& tape, const ModuleSettings& settings,
              {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
               settings.club_steps, settings.club_learning_rate},
              pairs);
+}
+
+ModuleSettings module_settings(const Configuration& configuration) {
+  ModuleSettings settings;
+  settings.align = align_of(configuration.text("align"));
+  settings.distance = distance_of(configuration.text("distance"));
+  settings.club_pairs = configuration.text("club_pairs") == "paper" ? ClubPairs::paper : ClubPairs::authors;
+  settings.alpha = static_cast<float>(configuration.number("alpha"));
+  settings.beta = static_cast<float>(configuration.number("beta"));
+  settings.temperature = static_cast<float>(configuration.number("temperature"));
+  settings.align_samples = configuration.integer("align_samples");
+  settings.head_hidden = configuration.integer("head_hidden");
+  settings.head_out = configuration.integer("head_out");
+  settings.club_hidden = configuration.integer("club_hidden");
+  settings.club_steps = configuration.integer("club_steps");
+  settings.club_learning_rate = configuration.number("club_learning_rate");
+  return settings;
 }
 
 }  // namespace sea

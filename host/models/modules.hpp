@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "configuration/configuration.hpp"
 #include "models/model.hpp"
 #include "program/nodes.hpp"
 
@@ -67,6 +68,7 @@ struct ModuleSettings {
   std::int64_t club_steps = 50;
   double club_learning_rate = 1e-4;
 };
+ModuleSettings module_settings(const Configuration& configuration);
 /// What the modules read of one modality: its items' heads, empty without alignment, and its pair.
 struct ModalityParts {
   Tensor head;

@@ -3,9 +3,9 @@
 
 #include <numeric>
 
+#include "configuration/shared_keys.hpp"
 #include "models/initial_values.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "configuration/shared_keys.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

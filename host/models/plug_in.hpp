@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "models/configuration.hpp"
+#include "configuration/configuration.hpp"
+#include "configuration/registry.hpp"
 #include "models/modules.hpp"
-#include "models/registry.hpp"
 
 namespace sea {
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "configuration/registry.hpp"
 #include "data/pruning.hpp"
-#include "models/configuration.hpp"
 #include "models/model.hpp"
 
 namespace sea {

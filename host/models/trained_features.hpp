@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "models/configuration.hpp"
+#include "configuration/configuration.hpp"
+#include "configuration/registry.hpp"
 #include "models/modules.hpp"
-#include "models/registry.hpp"
 
 namespace sea {
 

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "configuration/shared_keys.hpp"
 #include "models/initial_values.hpp"
 #include "models/plug_in.hpp"
 #include "models/recording.hpp"
-#include "models/shared_keys.hpp"
 
 namespace sea {
 

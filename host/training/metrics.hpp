@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/metric_name.hpp"
+#include "configuration/metric_name.hpp"
 #include "sea/matrix.hpp"
 
 namespace sea {

@@ -12,10 +12,10 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "configuration/registry.hpp"
 #include "data/atomic_file.hpp"
 #include "data/json_text.hpp"
 #include "data/memory.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 #include "sea/version.hpp"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "models/configuration.hpp"
+#include "configuration/configuration.hpp"
 #include "training/folder_lock.hpp"
 
 namespace sea {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 #include "sea/backend.hpp"
 
 namespace sea {

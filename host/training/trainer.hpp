@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "configuration/configuration.hpp"
 #include "data/dataset.hpp"
-#include "models/configuration.hpp"
 #include "models/model.hpp"
 #include "training/checkpoint.hpp"
 #include "training/epoch_losses.hpp"

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "configuration/configuration.hpp"
+#include "configuration/grid.hpp"
+#include "configuration/registry.hpp"
 #include "fuzz.hpp"
-#include "models/configuration.hpp"
-#include "models/grid.hpp"
-#include "models/registry.hpp"
 #include "training/run_folder.hpp"
 
 namespace sea::fuzz {

@@ -9,11 +9,11 @@
 #include <iterator>
 #include <map>
 
+#include "configuration/registry.hpp"
 #include "data/cooccurrence.hpp"
 #include "data/dataset.hpp"
 #include "data/graph.hpp"
 #include "golden/golden.hpp"
-#include "models/registry.hpp"
 
 namespace sea::test {
 

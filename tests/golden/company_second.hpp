@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "configuration/configuration.hpp"
 #include "golden/golden.hpp"
-#include "models/configuration.hpp"
 
 // What the replays of the folder golden_company_second have in common.
 namespace sea::test {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "configuration/registry.hpp"
 #include "data/dataset.hpp"
 #include "golden/company_second.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea::test {

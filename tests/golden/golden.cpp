@@ -10,8 +10,8 @@
 #include <limits>
 #include <map>
 
+#include "configuration/registry.hpp"
 #include "data/npy.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea::test {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/configuration.hpp"
+#include "configuration/configuration.hpp"
 #include "models/model.hpp"
 
 // What the replays of golden folders have in common.

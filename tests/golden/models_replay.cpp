@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "configuration/registry.hpp"
 #include "data/dataset.hpp"
 #include "golden/golden.hpp"
-#include "models/registry.hpp"
 
 namespace sea::test {
 

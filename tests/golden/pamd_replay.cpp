@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "configuration/registry.hpp"
 #include "golden/company_second.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 // PAMD: parameters of both phases under one name.

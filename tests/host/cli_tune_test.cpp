@@ -11,9 +11,9 @@
 #include <sstream>
 #include <thread>
 
+#include "configuration/grid.hpp"
+#include "configuration/registry.hpp"
 #include "data/npy.hpp"
-#include "models/grid.hpp"
-#include "models/registry.hpp"
 #include "support/catch.hpp"
 #include "support/command.hpp"
 #include "support/files.hpp"

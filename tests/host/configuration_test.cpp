@@ -1,10 +1,10 @@
-#include "models/configuration.hpp"
+#include "configuration/configuration.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "models/reference.hpp"
-#include "models/registry.hpp"
+#include "configuration/reference.hpp"
+#include "configuration/registry.hpp"
 #include "sea/error.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"

@@ -3,9 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "configuration/registry.hpp"
 #include "data/neighbours.hpp"
 #include "data/synth.hpp"
-#include "models/registry.hpp"
 #include "sea/cpu.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "configuration/registry.hpp"
 #include "data/npy.hpp"
-#include "models/registry.hpp"
 #include "sea/cpu.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "configuration/registry.hpp"
 #include "data/synth.hpp"
-#include "models/registry.hpp"
 #include "sea/cpu.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"

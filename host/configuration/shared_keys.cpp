@@ -1,4 +1,4 @@
-#include "models/shared_keys.hpp"
+#include "configuration/shared_keys.hpp"
 
 #include <fmt/format.h>
 
@@ -7,18 +7,6 @@
 #include "sea/error.hpp"
 
 namespace sea {
-
-namespace {
-
-Align align_of(const std::string& name) {
-  return name == "solosim" ? Align::solosim : name == "infonce" ? Align::infonce : Align::none;
-}
-
-Distance distance_of(const std::string& name) {
-  return name == "club" ? Distance::club : name == "l2" ? Distance::l2 : Distance::none;
-}
-
-}  // namespace
 
 std::vector<Key> feature_keys() {
   return {file_key("vision_feature_file", "image_feat.npy", "visual features; null leaves the modality out"),
@@ -87,23 +75,6 @@ std::vector<Key> module_keys(double alpha, double beta, double temperature) {
           integer_key("club_hidden", 8, 1, 4096, "width inside q"),
           integer_key("club_steps", 50, 1, 1'000'000, "steps of the fit of q in a training step"),
           club_learning_rate};
-}
-
-ModuleSettings module_settings(const Configuration& configuration) {
-  ModuleSettings settings;
-  settings.align = align_of(configuration.text("align"));
-  settings.distance = distance_of(configuration.text("distance"));
-  settings.club_pairs = configuration.text("club_pairs") == "paper" ? ClubPairs::paper : ClubPairs::authors;
-  settings.alpha = static_cast<float>(configuration.number("alpha"));
-  settings.beta = static_cast<float>(configuration.number("beta"));
-  settings.temperature = static_cast<float>(configuration.number("temperature"));
-  settings.align_samples = configuration.integer("align_samples");
-  settings.head_hidden = configuration.integer("head_hidden");
-  settings.head_out = configuration.integer("head_out");
-  settings.club_hidden = configuration.integer("club_hidden");
-  settings.club_steps = configuration.integer("club_steps");
-  settings.club_learning_rate = configuration.number("club_learning_rate");
-  return settings;
 }
 
 void require_modalities(const Configuration& configuration) {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/key.hpp"
+#include "configuration/key.hpp"
 
 namespace sea {
 

@@ -6,11 +6,17 @@
 #include <utility>
 #include <vector>
 
-#include "models/configuration.hpp"
-#include "models/key.hpp"
-#include "models/model.hpp"
+#include "configuration/configuration.hpp"
+#include "configuration/key.hpp"
+#include "data/dataset.hpp"
 
 namespace sea {
+
+class Backend;
+struct Model;  // models/model.hpp, which only `build` needs
+
+/// What a model tells about the work before its first step ("neighbours of image_feat.npy").
+using Progress = std::function<void(const std::string& what)>;
 
 /// A name for a model with some of its keys set.
 struct Preset {
@@ -24,8 +30,7 @@ enum class Score {
   attentive,  ///< see Backend::rank_attentive: an item has five parts
 };
 
-/// What the rest of the program knows of a kind of model. To add one, write a function that returns its
-/// description and name it in `models()`.
+/// What the rest of the program knows of a kind of model.
 struct ModelDescription {
   std::string name;
   std::string summary;  ///< one line
@@ -45,33 +50,10 @@ struct ModelDescription {
 /// model's.
 std::vector<Key> common_keys(double learning_rate);
 
-ModelDescription describe_sea();
-ModelDescription describe_bpr();
-ModelDescription describe_lightgcn();
-ModelDescription describe_layergcn();
-ModelDescription describe_vbpr();
-ModelDescription describe_freedom();
-ModelDescription describe_mmgcn();
-ModelDescription describe_dualgnn();
-ModelDescription describe_lattice();
-ModelDescription describe_slmrec();
-ModelDescription describe_bm3();
-ModelDescription describe_mgcn();
-ModelDescription describe_lgmrec();
-ModelDescription describe_micro();
-ModelDescription describe_mmssl();
-ModelDescription describe_pamd();
-/// The paper's Table 3: SEA's modules plugged in.
-ModelDescription describe_vbpr_sea();
-ModelDescription describe_freedom_sea();
-ModelDescription describe_lattice_sea();
-ModelDescription describe_slmrec_sea();
-ModelDescription describe_bm3_sea();
-
 /// What a model reads of a data folder.
 DatasetFiles dataset_files(const Configuration& configuration);
 
-/// All models. The list and its elements stay where they are.
+/// All models: the floor above has the list (models/models.cpp). It and its elements stay where they are.
 const std::vector<ModelDescription>& models();
 
 /// A model by its name or one of its presets' names, in any case.

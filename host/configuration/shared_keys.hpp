@@ -2,13 +2,12 @@
 
 #include <vector>
 
-#include "models/configuration.hpp"
-#include "models/modules.hpp"
-#include "models/registry.hpp"
+#include "configuration/configuration.hpp"
+#include "configuration/registry.hpp"
 
 namespace sea {
 
-// Keys that several models have, and what they mean to a recording.
+// Keys that several models have, and what must hold of them.
 
 /// The item features of two modalities.
 std::vector<Key> feature_keys();
@@ -31,7 +30,6 @@ void require_neighbours(const Configuration& configuration, const Dataset& datas
 
 /// Alignment and distancing.
 std::vector<Key> module_keys(double alpha, double beta, double temperature);
-ModuleSettings module_settings(const Configuration& configuration);
 /// Throws UsageError where they need two modalities and have one.
 void require_modalities(const Configuration& configuration);
 

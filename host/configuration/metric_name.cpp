@@ -1,10 +1,10 @@
-#include "models/metric_name.hpp"
+#include "configuration/metric_name.hpp"
 
 #include <fmt/format.h>
 
 #include <charconv>
 
-#include "models/key.hpp"
+#include "configuration/key.hpp"
 
 namespace sea {
 

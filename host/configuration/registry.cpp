@@ -1,4 +1,4 @@
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -52,17 +52,6 @@ DatasetFiles dataset_files(const Configuration& configuration) {
                    : train_on == "train+valid" ? TrainOn::train_and_valid
                                                : TrainOn::all;
   return files;
-}
-
-const std::vector<ModelDescription>& models() {
-  static const std::vector<ModelDescription> all = {
-      describe_sea(),      describe_bpr(),         describe_lightgcn(),    describe_layergcn(),
-      describe_vbpr(),     describe_freedom(),     describe_mmgcn(),       describe_dualgnn(),
-      describe_lattice(),  describe_slmrec(),      describe_bm3(),         describe_mgcn(),
-      describe_lgmrec(),   describe_micro(),       describe_pamd(),        describe_mmssl(),
-      describe_vbpr_sea(), describe_freedom_sea(), describe_lattice_sea(), describe_slmrec_sea(),
-      describe_bm3_sea()};
-  return all;
 }
 
 ModelChoice find_model(const std::string& name, const std::string& source) {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "models/configuration.hpp"
-#include "models/key.hpp"
+#include "configuration/configuration.hpp"
+#include "configuration/key.hpp"
 
 namespace sea {
 

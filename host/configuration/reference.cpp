@@ -1,4 +1,4 @@
-#include "models/reference.hpp"
+#include "configuration/reference.hpp"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <cctype>
 #include <vector>
 
-#include "models/registry.hpp"
+#include "configuration/registry.hpp"
 
 namespace sea {
 

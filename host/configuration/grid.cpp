@@ -1,12 +1,12 @@
-#include "models/grid.hpp"
+#include "configuration/grid.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "configuration/registry.hpp"
 #include "data/file_bytes.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

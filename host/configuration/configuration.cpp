@@ -1,4 +1,4 @@
-#include "models/configuration.hpp"
+#include "configuration/configuration.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,9 +8,9 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "configuration/registry.hpp"
 #include "data/file_bytes.hpp"
 #include "data/json_text.hpp"
-#include "models/registry.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

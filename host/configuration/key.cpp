@@ -1,4 +1,4 @@
-#include "models/key.hpp"
+#include "configuration/key.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,8 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "configuration/metric_name.hpp"
 #include "data/file_bytes.hpp"
-#include "models/metric_name.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
