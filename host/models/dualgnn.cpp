@@ -7,6 +7,7 @@
 #include "data/cooccurrence.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
+#include "models/modules.hpp"
 #include "models/recording.hpp"
 
 namespace sea {

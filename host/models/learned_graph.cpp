@@ -6,6 +6,7 @@
 
 #include "data/neighbours.hpp"
 #include "models/initial_values.hpp"
+#include "models/modules.hpp"
 #include "models/recording.hpp"
 #include "sea/device_csr.hpp"
 #include "sea/error.hpp"

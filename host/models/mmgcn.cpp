@@ -6,6 +6,7 @@
 #include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
 #include "models/initial_values.hpp"
+#include "models/modules.hpp"
 #include "models/recording.hpp"
 
 namespace sea {

@@ -9,6 +9,7 @@
 #include "configuration/shared_keys.hpp"
 #include "models/initial_values.hpp"
 #include "models/likeness_graphs.hpp"
+#include "models/modules.hpp"
 #include "models/recording.hpp"
 #include "sea/error.hpp"
 
