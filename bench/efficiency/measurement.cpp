@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -67,8 +68,10 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
     steps.run(warmup.warmup);  // a backend that replays its steps records them after the first
   } while (since(start) < warmup.warmup_seconds);
   start = Clock::now();
+  const std::clock_t processor_start = std::clock();
   steps.run(measured);
   const double seconds = since(start);
+  const double processor_seconds = static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC;
 
   start = Clock::now();
   model->evaluate();
@@ -84,7 +87,9 @@ nlohmann::ordered_json measure_epoch(const MeasurementRequest& request) {
   result["batches_per_epoch"] = batches;
   result["batches_measured"] = measured;
   result["scaled"] = measured < batches;
-  result["seconds_per_epoch"] = seconds * static_cast<double>(batches) / static_cast<double>(measured);
+  const double scale = static_cast<double>(batches) / static_cast<double>(measured);
+  result["seconds_per_epoch"] = seconds * scale;
+  result["processor_seconds_per_epoch"] = processor_seconds * scale;
   result["evaluation_seconds"] = evaluation_seconds;
   const DeviceMemory memory = peak_memory(backend);
   result["memory_bytes"] = memory.bytes;

@@ -18,8 +18,9 @@ struct MeasurementRequest {
 /// Trains a model in this process, whose peak memory is then that of the model's: two steps to warm up, an
 /// epoch or a part of it, and one evaluation on validation and test. Keys: model, device, backend, threads,
 /// batches_per_epoch, batches_measured, scaled (whether the epoch's seconds are those of fewer batches,
-/// scaled), seconds_per_epoch (sampling and steps), evaluation_seconds, memory_bytes. On a GPU
-/// also library_bytes and context_bytes. Memory is as device_memory.hpp says.
+/// scaled), seconds_per_epoch (sampling and steps), processor_seconds_per_epoch (of all threads together),
+/// evaluation_seconds, memory_bytes. On a GPU also library_bytes and context_bytes. Memory is as
+/// device_memory.hpp says.
 nlohmann::ordered_json measure_epoch(const MeasurementRequest& request);
 
 }  // namespace sea::bench

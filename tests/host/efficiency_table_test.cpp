@@ -71,6 +71,7 @@ TEST_CASE("efficiency_table: rows, the paper's figures beside them, ratios, scal
     const double bytes = row["memory_bytes"], seconds = row["seconds_per_epoch"];
     REQUIRE(bytes > 1e6);
     REQUIRE(seconds > 0.0);
+    CHECK(row["processor_seconds_per_epoch"] > 0.0);
     CHECK(row["evaluation_seconds"] > 0.0);
     CHECK(row["memory_gb"] == Approx(bytes / 1e9));
     CHECK(row["memory_ratio"] == Approx(expected[i].memory * 1e9 / bytes));

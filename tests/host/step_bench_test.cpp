@@ -92,6 +92,12 @@ TEST_CASE("step_bench: what it measured, as JSON", "[bench]") {
   CHECK(steps["synchronisations"] == 10);
   CHECK(steps["seconds_per_step_median"].get<double>() > 0.0);
   CHECK(!steps.contains("clock_mhz_before"));  // of a GPU
+  const nlohmann::json epochs = measured({"--epochs", "3", "--warmup", "1", "--model", "lattice"});
+  CHECK(epochs["epochs"] == 3);
+  CHECK(epochs["warmup_epochs"] == 1);
+  CHECK(epochs["synchronisations"] == 3);
+  CHECK(epochs["seconds_per_epoch_median"].get<double>() > 0.0);
+  CHECK(epochs["processor_seconds_per_epoch_median"].get<double>() > 0.0);
   const nlohmann::json evaluations = measured({"--evaluations", "2", "--warmup", "1"});
   CHECK(evaluations["evaluations"] == 2);
   CHECK(evaluations["warmup_evaluations"] == 1);
