@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,6 +12,7 @@
 #include "configuration/registry.hpp"
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
+#include "models/model.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
@@ -23,13 +27,46 @@ namespace fs = std::filesystem;
 
 struct ExportOptions {
   fs::path run, output;
+  bool parts = false;
+  std::optional<fs::path> data;
+  std::string device = "auto", threads = "0";
 };
+
+using NamedMatrix = std::pair<std::string, HostMatrix>;
 
 HostMatrix columns_of(const HostMatrix& matrix, std::int64_t first, std::int64_t count) {
   HostMatrix columns(matrix.rows, count);
   for (std::int64_t i = 0; i < matrix.rows; ++i)
     std::copy_n(matrix.view().row(i) + first, count, columns.view().row(i));
   return columns;
+}
+
+/// Puts the items' parts behind `arrays`: the model is built again, and evaluated with the best parameters.
+void add_parts(const ExportOptions& options, const RunDescription& description,
+               std::vector<NamedMatrix>& arrays) {
+  const ModelDescription& kind = description.configuration.model();
+  if (!kind.parts) {
+    std::vector<std::string> names;
+    for (const ModelDescription& model : models()) {
+      if (model.parts) names.push_back(model.name);
+    }
+    throw UsageError(fmt::format("--parts: {} has no generic and unique parts; {} have them", kind.name,
+                                 fmt::join(names, ", ")));
+  }
+  Dataset dataset = load_training_data(options.data.value_or(description.data), description.configuration);
+  if (dataset.fingerprint != description.fingerprint) {
+    throw Error(
+        fmt::format("{}: its interactions or features are not those that {} was trained on, of which "
+                    "the parts are computed",
+                    dataset.folder.string(), options.run.string()));
+  }
+  const Device device = open_device_of(options.device, options.threads);
+  const std::unique_ptr<Model> model =
+      kind.parts(*device.backend, dataset, description.configuration, [](const std::string&) {});
+  read_best(best_file(options.run), description.identity(), *model);
+  model->evaluate();
+  for (const auto& [name, tensor] : model->parts)
+    arrays.emplace_back(name, to_host(*device.backend, model->program.value(tensor)));
 }
 
 void run_export(const ExportOptions& options) {
@@ -41,11 +78,12 @@ void run_export(const ExportOptions& options) {
   const Scorer& scorer = scorer_of(description.configuration.model().score);
   const Representations representations =
       read_representations(best_file(options.run), description.identity(), scorer);
-  std::vector<std::pair<std::string, HostMatrix>> arrays;
+  std::vector<NamedMatrix> arrays;
   arrays.emplace_back("user_embeddings", representations.users);
   for (const ItemPart& part : scorer.parts(representations.users.columns))
     arrays.emplace_back(part.name,
                         columns_of(representations.items, part.first_column, representations.users.columns));
+  if (options.parts) add_parts(options, description, arrays);
   if (ending == ".npz") {
     std::vector<NpzArray> files;
     for (const auto& [name, matrix] : arrays)
@@ -71,7 +109,18 @@ void add_export(CLI::App& app) {
       "export", "user and item vectors of a trained run; their inner product is the score (pamd: its parts)");
   command->add_option("RUN", options->run, "folder of the run")->required();
   command->add_option("--output", options->output, "file that ends in .npz or .safetensors")->required();
-  command->callback([options] { run_export(*options); });
+  command->add_flag("--parts", options->parts,
+                    "the items' generic and unique parts too, computed from the data");
+  command->add_option("--data", options->data, "folder of the data set, where it has moved");
+  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
+  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
+  command->callback([options, command] {
+    for (const char* name : {"--data", "--device", "--threads"}) {
+      if (command->count(name) > 0 && !options->parts)
+        throw UsageError(fmt::format("{}: goes with --parts alone; without it no data is read", name));
+    }
+    run_export(*options);
+  });
 }
 
 }  // namespace sea

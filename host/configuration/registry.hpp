@@ -42,7 +42,11 @@ struct ModelDescription {
   std::function<DatasetFiles(const Configuration&)> files = [](const Configuration&) {
     return DatasetFiles{std::nullopt, std::nullopt};
   };
-  std::function<std::unique_ptr<Model>(Backend&, Dataset&, const Configuration&, const Progress&)> build;
+  using Build =
+      std::function<std::unique_ptr<Model>(Backend&, Dataset&, const Configuration&, const Progress&)>;
+  Build build;
+  /// The same model, whose evaluation computes the items' parts as well; empty where it has none.
+  Build parts = {};
   Score score = Score::dot;
 };
 

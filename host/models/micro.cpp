@@ -54,7 +54,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   /// Users and items, and the item views that are contrasted.
   struct Recorded {
     Embeddings embeddings;
-    Tensor views, fused;
+    Tensor views, attended, fused;
   };
   const auto represent = [&](Tape& tape, const std::vector<GraphValues>& item_graphs) {
     Recorded recorded;
@@ -65,7 +65,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
         view = spmm(tape, item_graphs[m].pattern, item_graphs[m].values, view);
       copy(tape, view, recorded.views.column_range(static_cast<std::int64_t>(m) * e, e));
     }
-    recorded.fused = row_normalize(tape, attend(*model, tape, "query", recorded.views));
+    recorded.attended = attend(*model, tape, "query", recorded.views);
+    recorded.fused = row_normalize(tape, recorded.attended);
     const Tensor propagated =
         propagate(tape, a, a_transposed, nodes, configuration.integer("n_ui_layers"), Layers::mean);
     recorded.embeddings = {propagated.row_range(0, users),
@@ -73,7 +74,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     return recorded;
   };
   const auto record_losses = [&](Tape& tape, const Recorded& recorded) {
-    const auto& [representations, views, fused] = recorded;
+    const auto& [representations, views, attended, fused] = recorded;
     bpr(tape, "bpr", 1.0f, BprSum::mean, representations.users, representations.items, model->batch);
     embedding_norm(tape, "norm", batch_share(configuration, "reg_weight"), EmbeddingNorm::half_squares,
                    representations.users, representations.items, model->batch);
@@ -115,7 +116,15 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     return i == 0 ? first_step : other_step;
   };
   Tape& evaluation = *model->evaluation;
-  finish_model(*model, represent(evaluation, mixed(evaluation, &ItemGraph::evaluation)).embeddings);
+  const Recorded evaluated = represent(evaluation, mixed(evaluation, &ItemGraph::evaluation));
+  // One generic part for both modalities; what is left of a modality's view is its unique part.
+  model->parts["generic"] = evaluated.attended;
+  const Tensor opposite = scale(evaluation, -1.0f, evaluated.attended);
+  for (std::size_t m = 0; m < modalities.size(); ++m) {
+    const Tensor view = evaluated.views.column_range(static_cast<std::int64_t>(m) * e, e);
+    model->parts[modalities[m].modality + "_unique"] = add(evaluation, view, opposite);
+  }
+  finish_model(*model, evaluated.embeddings);
   return model;
 }
 
@@ -145,7 +154,7 @@ ModelDescription describe_micro() {
   micro.keys.push_back(number_key("tau", 0.5, 0.025, 1e6, "temperature of that contrast"));
   micro.check = require_both_features;
   micro.files = feature_files;
-  micro.build = build;
+  micro.build = micro.parts = build;
   return micro;
 }
 

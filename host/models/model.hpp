@@ -57,6 +57,8 @@ struct Model {
   Tape* evaluation = nullptr;  ///< computes the representations from the present parameters, and nothing else
   Schedule schedule;
   Tensor users, items;  ///< representations, equally wide; valid after `evaluate`
+  /// Generic and unique parts of the items by name, valid after `evaluate`; see ModelDescription::parts.
+  std::map<std::string, Tensor> parts;
   Batch batch;
   Batch item_batch;  ///< of `item_sampling`: users and positives are items
   Batches batches = Batches::pairs;

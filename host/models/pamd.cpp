@@ -41,6 +41,11 @@ class Recording {
     const Tensor items = evaluation.activation(items_, 5 * width_);
     copy(evaluation, free_items(), items.column_range(0, width_));
     item_parts(evaluation, features_, items.column_range(width_, 4 * width_));
+    const auto part = [&](std::int64_t place) { return items.column_range(place * width_, width_); };
+    model_->parts = {{"visual_generic", part(1)},
+                     {"textual_generic", part(2)},
+                     {"visual_unique", part(3)},
+                     {"textual_unique", part(4)}};
     finish_model(*model_, {free_users(), items});
     return std::move(model_);
   }
@@ -200,9 +205,9 @@ ModelDescription describe_pamd() {
   pamd.keys.push_back(number_key("temperature", 0.5, 1e-3, 1e6, "temperature of the pretraining's contrast"));
   pamd.check = require_both_features;
   pamd.files = feature_files;
-  pamd.build = [](Backend& backend, Dataset& dataset, const Configuration& configuration, const Progress&) {
-    return Recording(backend, dataset, configuration).record();
-  };
+  pamd.build =
+      pamd.parts = [](Backend& backend, Dataset& dataset, const Configuration& configuration,
+                      const Progress&) { return Recording(backend, dataset, configuration).record(); };
   pamd.score = Score::attentive;
   return pamd;
 }

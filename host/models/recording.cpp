@@ -123,6 +123,7 @@ void finish_model(Model& model, const Embeddings& embeddings) {
   model.items = embeddings.items;
   model.evaluation->keep(model.users);
   model.evaluation->keep(model.items);
+  for (const auto& [name, part] : model.parts) model.evaluation->keep(part);
   if (model.schedule.step == nullptr) add_step(model, "step", {model.training});
   model.program.allocate();
 }

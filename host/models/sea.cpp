@@ -82,6 +82,16 @@ ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::
   row_normalize(tape, user_nodes, nodes.row_range(0, users));
   row_normalize(tape, item_nodes, nodes.row_range(users, items));
   if (!head_first.empty()) modality.head = alignment_head(model, tape, name, head_first, settings.head_out);
+  if (settings.keep_parts && &tape == model.evaluation) {
+    const Tensor whole = linear(tape, features, weight, bias);
+    model.parts[name + "_generic"] = whole.column_range(0, generic_width);
+    model.parts[name + "_unique"] = whole.column_range(generic_width, width - generic_width);
+    if (projections) {
+      model.parts[name + "_generic_projection"] = modality.pair.generic;
+      model.parts[name + "_unique_projection"] = modality.pair.unique;
+    }
+    if (!modality.head.empty()) model.parts[name + "_aligned"] = modality.head;
+  }
   return modality;
 }
 
@@ -173,10 +183,14 @@ SeaSettings settings_of(const Configuration& configuration) {
   return settings;
 }
 
-std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress& progress) {
-  require_neighbours(configuration, dataset);
-  return build_sea(backend, dataset, settings_of(configuration), progress);
+ModelDescription::Build builder(bool keep_parts) {
+  return [keep_parts](Backend& backend, Dataset& dataset, const Configuration& configuration,
+                      const Progress& progress) {
+    require_neighbours(configuration, dataset);
+    SeaSettings settings = settings_of(configuration);
+    settings.keep_parts = keep_parts;
+    return build_sea(backend, dataset, settings, progress);
+  };
 }
 
 }  // namespace
@@ -202,7 +216,8 @@ ModelDescription describe_sea() {
     require_modalities(configuration);
   };
   sea.files = feature_files;
-  sea.build = build;
+  sea.build = builder(false);
+  sea.parts = builder(true);
   return sea;
 }
 

@@ -20,6 +20,10 @@ struct SeaSettings : ModuleSettings, TrainingSettings {
   /// Keeps the projections and representations of a step readable after `forward`, under the names
   /// visual_generic, visual_unique, ..., user_representation, item_representation.
   bool keep_values = false;
+  /// Evaluation computes Model::parts: the halves of the item layer as MODALITY_generic and MODALITY_unique;
+  /// what the distance reads as MODALITY_generic_projection and MODALITY_unique_projection, and what the
+  /// alignment reads as MODALITY_aligned, where the model has them.
+  bool keep_parts = false;
 };
 
 /// Records SEA on the modalities that `dataset` holds (both, or one alone), builds its graphs, and allocates.

@@ -119,6 +119,14 @@ void check_shape(const Safetensors& file, const fs::path& path, const std::strin
     foreign(path, fmt::format("its array '{}' is not {} x {}", name, rows, columns));
 }
 
+/// An array of the file into memory of the device.
+void restore_array(const Safetensors& file, const fs::path& path, const std::string& name, Backend& backend,
+                   float* array, std::int64_t rows, std::int64_t columns) {
+  check_shape(file, path, name, rows, columns);
+  const std::span<const char> bytes = file.float_bytes(name);
+  backend.copy_to_device(array, bytes.data(), bytes.size());
+}
+
 HostMatrix read_matrix(const Safetensors& file, const fs::path& path, const std::string& name,
                        std::int64_t rows, std::int64_t columns) {
   check_shape(file, path, name, rows, columns);
@@ -225,20 +233,15 @@ void read_checkpoint(const fs::path& path, const std::string& identity, Model& m
     foreign(path, "it holds no state to go on from");
   Program& program = model.program;
   const std::vector<ParameterView> views = program.parameters();
+  const auto restore = [&](const std::string& name, float* array, std::int64_t rows, std::int64_t columns) {
+    restore_array(file, path, name, program.backend(), array, rows, columns);
+  };
   for (const Part& part : parts) {
-    for (const ParameterView& view : views) {
-      const std::string name = part.prefix + view.name;
-      check_shape(file, path, name, view.rows, view.columns);
-      const std::span<const char> bytes = file.float_bytes(name);
-      program.backend().copy_to_device(view.*part.array, bytes.data(), bytes.size());
-    }
+    for (const ParameterView& view : views)
+      restore(part.prefix + view.name, view.*part.array, view.rows, view.columns);
   }
-  for (const StateView& array : program.states()) {
-    const std::string name = "states/" + array.name;
-    check_shape(file, path, name, array.rows, array.columns);
-    const std::span<const char> bytes = file.float_bytes(name);
-    program.backend().copy_to_device(array.value, bytes.data(), bytes.size());
-  }
+  for (const StateView& array : program.states())
+    restore("states/" + array.name, array.value, array.rows, array.columns);
   restore_state(file.metadata().at("state"), path, model, state);
   if (state.stopping.best_epoch() < 0) return;
   best.parameters.clear();
@@ -262,6 +265,13 @@ void write_best(const fs::path& file, const std::string& identity, const Model& 
   write_safetensors(
       file, outgoing.arrays(),
       {{"format", best_format}, {"run", identity}, {"epoch", std::to_string(state.stopping.best_epoch())}});
+}
+
+void read_best(const fs::path& path, const std::string& identity, Model& model) {
+  const Safetensors file = Safetensors::read(path);
+  check_origin(file, path, identity);
+  for (const ParameterView& view : model.program.parameters())
+    restore_array(file, path, view.name, model.program.backend(), view.value, view.rows, view.columns);
 }
 
 Representations read_representations(const fs::path& path, const std::string& identity,

@@ -49,6 +49,10 @@ void read_checkpoint(const std::filesystem::path& file, const std::string& ident
 void write_best(const std::filesystem::path& file, const std::string& identity, const Model& model,
                 const TrainingState& state, const BestModel& best);
 
+/// Reads the best model's parameters into `model`. Throws Error where `file` is damaged, is no such file of
+/// the run of this identity, or lacks one of them.
+void read_best(const std::filesystem::path& file, const std::string& identity, Model& model);
+
 /// User and item representations, of which a Scorer makes scores.
 struct Representations {
   HostMatrix users, items;
