@@ -13,6 +13,7 @@ void add_info(CLI::App& app);
 void add_train(CLI::App& app);
 void add_tune(CLI::App& app);
 void add_evaluate(CLI::App& app);
+void add_compare(CLI::App& app);
 void add_recommend(CLI::App& app);
 void add_export(CLI::App& app);
 void add_synth(CLI::App& app);

@@ -1,103 +1,166 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "commands.hpp"
 #include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
+#include "data/file_bytes.hpp"
+#include "data/npy.hpp"
 #include "output.hpp"
-#include "run_data.hpp"
-#include "sea/device_csr.hpp"
+#include "run_evaluation.hpp"
 #include "sea/error.hpp"
 #include "tables.hpp"
-#include "training/checkpoint.hpp"
-#include "training/evaluation.hpp"
-#include "training/trainer.hpp"
 
 namespace sea {
 
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
 struct EvaluateOptions {
   fs::path run;
-  std::string split = "test", checkpoint = "best", device = "auto", threads = "0";
-  std::optional<std::string> top_k;
-  std::optional<fs::path> data, output;
-  bool warm_items = false, mask_validation = false;
+  EvaluationOptions evaluation;
+  std::optional<std::string> groups, intervals;
+  std::optional<fs::path> output, per_user;
 };
 
-std::vector<std::int64_t> cutoffs_of(const EvaluateOptions& options, const Configuration& configuration) {
-  if (!options.top_k) return metric_cutoffs(configuration);
-  Configuration asked = configuration;
-  asked.set_text("topk", *options.top_k, fmt::format("--top-k {}", *options.top_k));
-  return asked.cutoffs("topk");
+std::string ending(const fs::path& file) {
+  return to_lower(file.extension().string());
 }
 
-/// The held-out pairs that are asked for.
-HostCsr held_out_of(const EvaluateOptions& options, const Dataset& dataset) {
-  const bool test = options.split == "test";
-  const HostCsr& split = test ? dataset.test : dataset.valid;
-  if (split.nonzeros() == 0) {
-    const bool other = (test ? dataset.valid : dataset.test).nonzeros() > 0;
-    throw Error(fmt::format("{}: there are no {} pairs to evaluate {} on{}", dataset.folder.string(),
-                            test ? "test" : "validation", options.run.string(),
-                            other ? fmt::format("; --split {} has some", test ? "valid" : "test") : ""));
+std::vector<std::string> kinds_of(const std::optional<std::string>& text) {
+  if (!text) return {};
+  const std::string lower = to_lower(*text);
+  if (lower == "all") return {group_kinds.begin(), group_kinds.end()};
+  std::vector<std::string> kinds;
+  for (const std::string& kind : split_at_commas(lower)) {
+    if (std::find(group_kinds.begin(), group_kinds.end(), kind) == group_kinds.end()) {
+      throw UsageError(fmt::format("--groups {}: there are no groups by '{}'; there are {}, and all", *text,
+                                   printable(kind), fmt::join(group_kinds, ", ")));
+    }
+    if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end())
+      throw UsageError(fmt::format("--groups {}: {} stands twice", *text, kind));
+    kinds.push_back(kind);
   }
-  if (!options.warm_items) return split;
-  HostCsr known = with_warm_items(split, dataset.train);
-  if (known.nonzeros() == 0) {
-    throw Error(fmt::format("--warm-items: no item of the {} split has a training pair in {}", options.split,
-                            dataset.folder.string()));
-  }
-  return known;
+  return kinds;
 }
 
-/// What the ranking leaves out.
-HostCsr masked_of(const EvaluateOptions& options, const Dataset& dataset) {
-  return options.mask_validation ? pairs_of_either(dataset.train, dataset.valid) : dataset.train;
+void check(const EvaluateOptions& options) {
+  if (options.output && ending(*options.output) != ".json")
+    throw UsageError(fmt::format("--output {}: must end in .json", options.output->string()));
+  options.evaluation.check();
+  if (!options.per_user) return;
+  const std::string name = fmt::format("--per-user {}", options.per_user->string());
+  if (ending(*options.per_user) != ".tsv" && ending(*options.per_user) != ".npz")
+    throw UsageError(fmt::format("{}: must end in .tsv or .npz", name));
+  if (options.evaluation.metric_list().front() >= user_metrics)
+    throw UsageError(fmt::format("{}: a user has no {}, and --metrics names no other metric", name,
+                                 metric_titles[options.evaluation.metric_list().front()]));
+}
+
+MetricIntervals intervals_of(const UserMetrics& table, std::int64_t resamples, std::uint64_t seed) {
+  const std::vector<Interval> intervals =
+      resamples == 0 ? std::vector<Interval>()
+                     : bootstrap_intervals(table.values, table.rows(), table.columns(), resamples, seed);
+  MetricIntervals named;
+  for (std::size_t i = 0; i < intervals.size(); ++i) named.emplace_back(table.names[i].key(), intervals[i]);
+  return named;
+}
+
+Json to_json(const MetricIntervals& intervals) {
+  Json json = Json::object();
+  for (const auto& [name, interval] : intervals) json[name] = {interval.low, interval.high};
+  return json;
+}
+
+/// A line a user: userID and each metric.
+void write_users(const fs::path& file, const UserMetrics& table) {
+  const auto columns = static_cast<std::size_t>(table.columns());
+  if (ending(file) == ".tsv") {
+    write_atomically(file, [&](std::ostream& out) {
+      out << "userID";
+      for (const MetricName& name : table.names) out << '\t' << name.key();
+      out << '\n';
+      for (std::size_t row = 0; row < table.users.size(); ++row) {
+        std::string line = std::to_string(table.users[row]);
+        for (std::size_t i = 0; i < columns; ++i)
+          line += fmt::format("\t{}", table.values[row * columns + i]);
+        out << line << '\n';
+      }
+    });
+    return;
+  }
+  const std::vector<std::int64_t> users(table.users.begin(), table.users.end());
+  std::vector<std::vector<double>> values(columns);
+  for (std::size_t i = 0; i < table.values.size(); ++i) values[i % columns].push_back(table.values[i]);
+  std::vector<NpzArray> arrays = {{"userID", "<i8", {table.rows()}, users.data()}};
+  for (std::size_t i = 0; i < columns; ++i)
+    arrays.push_back({table.names[i].key(), "<f8", {table.rows()}, values[i].data()});
+  write_npz(file, arrays);
+}
+
+Json group_json(const EvaluationGroup& group, const GroupMetrics& found, const MetricIntervals& intervals,
+                std::int64_t resamples) {
+  Json json;
+  json["group"] = group.name;
+  json["by"] = group.by;
+  json["items"] = found.items;
+  json["users"] = found.by_user.rows();
+  json["pairs"] = found.pairs;
+  json["training_pairs"] = {group.fewest_pairs, group.most_pairs};
+  json["metrics"] = to_json(found.metrics);
+  if (resamples > 0) json["intervals"] = to_json(intervals);
+  return json;
 }
 
 void run_evaluate(const EvaluateOptions& options) {
-  if (options.output && to_lower(options.output->extension().string()) != ".json")
-    throw UsageError(fmt::format("--output {}: must end in .json", options.output->string()));
-  if (options.mask_validation && options.split != "test")
-    throw UsageError("--mask-validation: goes with --split test alone");
-  const Device device = open_device_of(options.device, options.threads);
-  Backend& backend = *device.backend;
-  const fs::path file = options.checkpoint == "best" ? best_file(options.run) : checkpoint_file(options.run);
-  const RunData run = load_run(options.run, options.data, file);
-  const std::vector<std::int64_t> cutoffs = cutoffs_of(options, run.description.configuration);
-  const Dataset& dataset = run.dataset;
-  const Scorer& scorer = scorer_of(run.description.configuration.model().score);
-  const HostMatrix &users = run.representations.users, &items = run.representations.items;
+  check(options);
+  const std::vector<std::string> kinds = kinds_of(options.groups);
+  const std::int64_t resamples =
+      options.intervals ? parse_option("--intervals", *options.intervals, fewest_resamples, most_resamples)
+                        : 0;
+  const EvaluationOptions& asked = options.evaluation;
+  const Device device = open_device_of(asked.device, asked.threads);
+  const RunData run = load_run(options.run, asked.data, asked.file(options.run));
+  const std::vector<std::int64_t> cutoffs = asked.cutoffs(run.description.configuration);
+  const RunEvaluation found = evaluate_run(*device.backend, run, options.run, asked, cutoffs, kinds);
 
-  const HostCsr masked = masked_of(options, dataset);
-  const DeviceCsr history(backend, dataset.users, dataset.items, masked.row_offsets, masked.column_indices,
-                          {});
-  const Buffer<float> device_users = to_device(backend, users.values);
-  const Buffer<float> device_items = to_device(backend, items.values);
-  const HostCsr held_out = held_out_of(options, dataset);
-  Evaluator evaluator(backend, history.pattern(), {&held_out}, cutoffs,
-                      run.description.configuration.integer("eval_batch_size"), users.columns, scorer);
-  const Metrics metrics = evaluator
-                              .evaluate(device_users.matrix(users.rows, users.columns),
-                                        device_items.matrix(items.rows, items.columns))
-                              .front();
+  std::vector<MetricIntervals> intervals;
+  for (const GroupMetrics& group : found.metrics)
+    intervals.push_back(intervals_of(group.by_user, resamples, resampling_seed(asked)));
+  const Metrics& metrics = found.metrics.front().metrics;
+  std::vector<GroupLine> lines;
+  for (std::size_t i = 1; i < found.groups.size(); ++i)
+    lines.push_back({found.groups[i].name, found.metrics[i].metrics, intervals[i]});
   if (options.output) {
-    nlohmann::ordered_json json;
+    Json json;
     json["run"] = fs::canonical(options.run).string();
-    json["checkpoint"] = options.checkpoint;
-    json["split"] = options.split;
-    json["warm_items"] = options.warm_items;
-    json["mask_validation"] = options.mask_validation;
+    json["checkpoint"] = asked.checkpoint;
+    json["split"] = asked.split;
+    json["warm_items"] = asked.warm_items;
+    json["mask_validation"] = asked.mask_validation;
     json["users"] = metrics.users;
     json["metrics"] = to_json(metrics);
+    if (resamples > 0) {
+      json["bootstrap"] = {{"resamples", resamples}, {"seed", resampling_seed(asked)}, {"level", confidence}};
+      json["intervals"] = to_json(intervals.front());
+    }
+    for (std::size_t i = 1; i < found.groups.size(); ++i)
+      json["groups"].push_back(group_json(found.groups[i], found.metrics[i], intervals[i], resamples));
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
   }
-  print_result("{}", metrics_table({{options.split, metrics}}));
+  if (options.per_user) write_users(*options.per_user, found.metrics.front().by_user);
+  print_result("{}", metrics_table({{asked.split, metrics}}, intervals.front()));
+  if (lines.empty()) return;
+  // All cut-offs would be pages; the file has them.
+  const std::int64_t followed = parse_metric(run.description.configuration.text("valid_metric"))->cutoff;
+  const bool is_there = std::find(cutoffs.begin(), cutoffs.end(), followed) != cutoffs.end();
+  print_result("\n{}", group_table(lines, is_there ? followed : cutoffs.back()));
 }
 
 }  // namespace
@@ -106,19 +169,15 @@ void add_evaluate(CLI::App& app) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* command = app.add_subcommand("evaluate", "metrics of a trained run");
   command->add_option("RUN", options->run, "folder of the run")->required();
-  command->add_option("--split", options->split, "valid or test (default: test)")
-      ->transform(CLI::IsMember({"valid", "test"}, CLI::ignore_case));
-  command->add_option("--top-k", options->top_k, "cut-offs, as in 10,20 (default: those of the run)");
-  command->add_option("--checkpoint", options->checkpoint, "best or last (default: best)")
-      ->transform(CLI::IsMember({"best", "last"}, CLI::ignore_case));
-  command->add_flag("--warm-items", options->warm_items,
-                    "leave out held-out pairs whose item has no training pair");
-  command->add_flag("--mask-validation", options->mask_validation,
-                    "leave a user's validation items out of the ranking for test, as RecBole does");
-  command->add_option("--data", options->data, "folder of the data set, where it has moved");
+  add_evaluation_options(*command, options->evaluation);
+  command->add_option("--groups", options->groups,
+                      "also by groups: popularity (fifths of the items), cold (items), history (of users), "
+                      "or all");
+  command->add_option("--intervals", options->intervals,
+                      "bootstrap intervals (95 %) of so many resamples of the users, as in 1000");
   command->add_option("--output", options->output, "file that ends in .json, to write as well");
-  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
+  command->add_option("--per-user", options->per_user,
+                      "file that ends in .tsv or .npz, with every user's metrics");
   command->callback([options] { run_evaluate(*options); });
 }
 

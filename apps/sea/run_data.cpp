@@ -88,6 +88,30 @@ void refuse_folder_of_runs(const fs::path& folder) {
   throw Error(fmt::format("{}; name one of them, as in {}", what, runs.front().string()));
 }
 
+std::vector<fs::path> runs_of_seeds(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / "config.json", ignored)) return {folder};
+  if (fs::exists(folder / "tune.json", ignored)) refuse_folder_of_runs(folder);
+  const std::vector<fs::path> runs = runs_inside(folder);
+  if (runs.empty()) return {folder};  // whoever reads it says what is wrong with it
+  std::vector<std::string> first;
+  for (const fs::path& run : runs) {
+    const Configuration configuration = read_run(run).configuration;
+    std::vector<std::string> settings = {configuration.model().name};
+    for (const Key& key : configuration.model().keys) {
+      // What may differ between runs of one command: the seed, and where it was computed.
+      if (key.name != "seed" && key.name != "device" && key.name != "threads")
+        settings.push_back(fmt::format("{}={}", key.name, to_text(configuration.value(key.name))));
+    }
+    if (first.empty()) first = settings;
+    if (settings != first) {
+      throw Error(fmt::format("{}: {} and {} differ in more than their seed; name one of them",
+                              folder.string(), runs.front().filename().string(), run.filename().string()));
+    }
+  }
+  return runs;
+}
+
 bool is_free(const fs::path& folder) {
   if (!fs::exists(fs::symlink_status(folder))) return true;
   if (!fs::is_directory(folder))

@@ -36,6 +36,10 @@ std::vector<std::string> models_without_features();
 /// names the best of them.
 void refuse_folder_of_runs(const std::filesystem::path& folder);
 
+/// The runs that `folder` stands for: itself, or those of several seeds that it holds. Throws Error where it
+/// is the folder of a search, or where the runs in it differ in more than their seed.
+std::vector<std::filesystem::path> runs_of_seeds(const std::filesystem::path& folder);
+
 /// Whether a training or a search may begin in `folder`: it is not there, or has nothing but what one leaves
 /// that was killed as it began. Throws Error where it is anything but a folder.
 bool is_free(const std::filesystem::path& folder);

@@ -132,7 +132,8 @@ std::string Key::allowed() const {
     case KeyKind::file:
       return "the name of a .npy file in the data folder, or null";
     case KeyKind::metric:
-      return fmt::format("a metric ({}) at a cut-off, as in Recall@20", fmt::join(metric_titles, ", "));
+      return fmt::format("a metric ({}) at a cut-off, as in Recall@20",
+                         fmt::join(metric_titles.begin(), metric_titles.begin() + training_metrics, ", "));
     case KeyKind::cutoffs:
       return fmt::format("1 to {} whole numbers from 1 to {}, as in 5,10,20", most_cutoffs, largest_cutoff);
     case KeyKind::schedule:
@@ -216,7 +217,7 @@ KeyValue checked(const Key& key, const KeyValue& value, std::string_view shown, 
     case KeyKind::metric: {
       const auto* text = std::get_if<std::string>(&value);
       const std::optional<MetricName> metric = text != nullptr ? parse_metric(*text) : std::nullopt;
-      if (!metric || metric->cutoff > largest_cutoff) refuse();
+      if (!metric || metric->metric >= training_metrics || metric->cutoff > largest_cutoff) refuse();
       return metric->title();
     }
     case KeyKind::cutoffs: {

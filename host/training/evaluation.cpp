@@ -53,6 +53,19 @@ Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vecto
 
 std::vector<Metrics> Evaluator::evaluate(ConstMatrixView users, ConstMatrixView items) {
   std::vector<MetricSums> sums(splits_.size(), MetricSums(cutoffs_));
+  rank(users, items, [&](std::int64_t user, ConstIndexView ranked) {
+    for (std::size_t s = 0; s < splits_.size(); ++s) {
+      const ConstIndexView relevant = splits_[s]->row(user);
+      if (!relevant.empty()) sums[s].add(ranked, relevant);
+    }
+  });
+  std::vector<Metrics> results;
+  for (const MetricSums& sum : sums) results.push_back(sum.means());
+  return results;
+}
+
+void Evaluator::rank(ConstMatrixView users, ConstMatrixView items,
+                     const std::function<void(std::int64_t user, ConstIndexView ranked)>& body) {
   const auto held_out = [&](std::int64_t user) {
     return std::any_of(splits_.begin(), splits_.end(),
                        [&](const HostCsr* split) { return !split->row(user).empty(); });
@@ -69,17 +82,11 @@ std::vector<Metrics> Evaluator::evaluate(ConstMatrixView users, ConstMatrixView 
                  {workspace_.data(), workspace_.bytes()});
     backend_.copy_to_host(ranked_.data(), ids_.data(), values * sizeof(std::int32_t));
     for (std::int64_t i = 0; i < count; ++i) {
-      const ConstIndexView ranked(ranked_.data() + i * depth_, static_cast<std::size_t>(depth_));
-      for (std::size_t s = 0; s < splits_.size(); ++s) {
-        const ConstIndexView relevant = splits_[s]->row(first + i);
-        if (!relevant.empty()) sums[s].add(ranked, relevant);
-      }
+      if (held_out(first + i))
+        body(first + i, ConstIndexView(ranked_.data() + i * depth_, static_cast<std::size_t>(depth_)));
     }
     first += count;
   }
-  std::vector<Metrics> results;
-  for (const MetricSums& sum : sums) results.push_back(sum.means());
-  return results;
 }
 
 }  // namespace sea

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "data/host_matrix.hpp"
@@ -32,6 +33,11 @@ class Evaluator {
   /// scorer has them): one ranking
   /// serves all of them. Users are summed in ascending order, so that no block size changes a bit.
   std::vector<Metrics> evaluate(ConstMatrixView users, ConstMatrixView items);
+
+  /// Gives `body` the list of every user who has a held-out item in some split, users ascending: item ids,
+  /// best first, as many as the largest cut-off or all items, -1 where fewer are left.
+  void rank(ConstMatrixView users, ConstMatrixView items,
+            const std::function<void(std::int64_t user, ConstIndexView ranked)>& body);
 
  private:
   Backend& backend_;

@@ -47,6 +47,7 @@ ListMetrics metrics_of_hits(const std::vector<std::int64_t>& ranks, std::size_t 
                             std::int64_t cutoff) {
   const std::int64_t ideal = std::min(cutoff, static_cast<std::int64_t>(relevant));
   double hits = 0.0, gain = 0.0, ideal_gain = 0.0, precisions = 0.0;
+  const bool hit = !ranks.empty() && ranks.front() <= cutoff;
   for (const std::int64_t rank : ranks) {
     if (rank > cutoff) break;
     hits += 1.0;
@@ -54,8 +55,12 @@ ListMetrics metrics_of_hits(const std::vector<std::int64_t>& ranks, std::size_t 
     precisions += hits / static_cast<double>(rank);
   }
   for (std::int64_t rank = 1; rank <= ideal; ++rank) ideal_gain += discounted(rank);
-  return {hits / static_cast<double>(relevant), gain / ideal_gain, hits / static_cast<double>(cutoff),
-          precisions / static_cast<double>(ideal)};
+  return {hits / static_cast<double>(relevant),
+          gain / ideal_gain,
+          hits / static_cast<double>(cutoff),
+          precisions / static_cast<double>(ideal),
+          hit ? 1.0 : 0.0,
+          hit ? 1.0 / static_cast<double>(ranks.front()) : 0.0};
 }
 
 }  // namespace
@@ -110,7 +115,7 @@ Metrics MetricSums::means() const {
   const double users = static_cast<double>(std::max<std::int64_t>(users_, 1));
   constexpr double ListMetrics::*members[] = {&ListMetrics::recall, &ListMetrics::ndcg,
                                               &ListMetrics::precision, &ListMetrics::average_precision};
-  for (std::size_t metric = 0; metric < metric_titles.size(); ++metric) {
+  for (std::size_t metric = 0; metric < training_metrics; ++metric) {
     for (std::size_t i = 0; i < cutoffs_.size(); ++i)
       metrics.values.emplace_back(MetricName{metric, cutoffs_[i]}.key(), sums_[i].*members[metric] / users);
   }

@@ -102,10 +102,10 @@ TEST_CASE("messages: names are suggested where they are near, and nowhere else",
   CHECK(refusal("epoch=1") ==
         "error: --set epoch=1: there is no key 'epoch' of the model bpr; did you mean epochs?\n");
   check_message({"trian", "x"}, 2, "there is no command 'trian'; did you mean train?");
-  check_message(
-      {"frobnicate"}, 2,
-      "there is no command 'frobnicate'; the commands are info, train, tune, evaluate, recommend, export, "
-      "synth, models");
+  check_message({"frobnicate"}, 2,
+                "there is no command 'frobnicate'; the commands are info, train, tune, evaluate, compare, "
+                "recommend, export, "
+                "synth, models");
 }
 
 TEST_CASE("messages: empty values", "[command][messages]") {
