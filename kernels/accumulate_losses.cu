@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
@@ -30,10 +31,8 @@ __global__ void __launch_bounds__(32)
 }  // namespace
 
 void CudaBackend::accumulate_losses(VectorView terms, ConstVectorView weights, std::span<double> sums) {
-  cuda::require(!terms.empty(), "accumulate_losses", "terms must have at least the total");
+  checks::accumulate_losses(terms, weights, sums);
   const auto count = static_cast<std::int64_t>(terms.size());
-  cuda::require_size("accumulate_losses", "weights", weights.size(), count - 1);
-  cuda::require_size("accumulate_losses", "sums", sums.size(), count);
   cuda::launch(context_->stream, "accumulate_losses", {dim3(1), dim3(32)}, &accumulate_losses_kernel,
                terms.data(), weights.data(), sums.data(), count - 1);
 }

@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/fast_exp.hpp"
 
 namespace sea {
@@ -25,7 +26,7 @@ struct TanhBackward {
 }  // namespace
 
 void CudaBackend::activate(Activation activation, ConstMatrixView x, MatrixView y) {
-  cuda::require_shape("activate", "y", y, x.rows, x.columns);
+  checks::activate(x, y);
   switch (activation) {
     case Activation::sigmoid:
       return cuda::elementwise(context_->stream, "activate", Sigmoid{}, y, x);
@@ -37,8 +38,7 @@ void CudaBackend::activate(Activation activation, ConstMatrixView x, MatrixView 
 void CudaBackend::activate_backward(Activation activation, ConstMatrixView y, ConstMatrixView dy,
                                     MatrixView dx) {
   constexpr const char* name = "activate_backward";
-  cuda::require_shape(name, "dy", dy, y.rows, y.columns);
-  cuda::require_shape(name, "dx", dx, y.rows, y.columns);
+  checks::activate_backward(y, dy, dx);
   switch (activation) {
     case Activation::sigmoid:
       return cuda::elementwise(context_->stream, name, SigmoidBackward{}, dx, y, dy);

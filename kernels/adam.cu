@@ -3,6 +3,7 @@
 #include "common/adam_update.cuh"
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
@@ -56,9 +57,7 @@ bool is_aligned(const float* pointer) {
 void CudaBackend::adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
                        VectorView second_moment, const AdamSettings& settings, const OptimizerState* state) {
   const auto count = static_cast<std::int64_t>(parameters.size());
-  if (!gradients.empty()) cuda::require_size("adam", "gradients", gradients.size(), count);
-  cuda::require_size("adam", "first_moment", first_moment.size(), count);
-  cuda::require_size("adam", "second_moment", second_moment.size(), count);
+  checks::adam(parameters, gradients, first_moment, second_moment);
   const auto start = [&](auto kernel, std::int64_t width) {
     const std::int64_t blocks = std::min(cuda::blocks_of(count, block_threads * width),
                                          context_->multiprocessors * blocks_per_multiprocessor);

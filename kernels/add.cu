@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
@@ -12,8 +13,7 @@ struct Sum {
 }  // namespace
 
 void CudaBackend::add(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
-  cuda::require_shape("add", "b", b, a.rows, a.columns);
-  cuda::require_shape("add", "y", y, a.rows, a.columns);
+  checks::add(a, b, y);
   cuda::elementwise(context_->stream, "add", Sum{}, y, a, b);
 }
 

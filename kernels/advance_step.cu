@@ -1,11 +1,12 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
 namespace {
 
-constexpr int most_optimizers = 8;
+constexpr int most_optimizers = checks::most_optimizers;
 
 struct Optimizers {
   OptimizerState* state[most_optimizers];
@@ -33,10 +34,7 @@ __global__ void advance_step_kernel(StepState* state, std::int64_t pairs, std::i
 
 void CudaBackend::advance_step(StepState* state, std::int64_t pairs, std::int64_t batch_size,
                                std::span<OptimizerState* const> optimizers) {
-  cuda::require(pairs > 0, "advance_step", "there must be at least one pair");
-  cuda::require(batch_size > 0, "advance_step", "the batch size must be at least 1");
-  cuda::require(optimizers.size() <= std::size_t{most_optimizers}, "advance_step",
-                "there are at most 8 optimizers");
+  checks::advance_step(pairs, batch_size, optimizers);
   Optimizers advanced = {};
   for (std::size_t i = 0; i < optimizers.size(); ++i) advanced.state[i] = optimizers[i];
   cuda::launch(context_->stream, "advance_step", {dim3(1), dim3(32)}, &advance_step_kernel, state, pairs,

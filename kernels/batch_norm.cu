@@ -2,6 +2,7 @@
 
 #include "common/column_sums.cuh"
 #include "common/context.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 // Floor: forward X twice and Y once (it fits in the second-level cache: 1.8 MB each for SEA's head on Baby),
 // backward X, Y and dY twice and dX once; ten operations per element, latency counts for more than either.
@@ -177,12 +178,7 @@ void CudaBackend::batch_norm(ConstMatrixView x, ConstVectorView scale, ConstVect
                              Workspace workspace) {
   const char* name = "batch_norm";
   const std::int64_t rows = x.rows, columns = x.columns;
-  cuda::require_shape(name, "y", y, rows, columns);
-  cuda::require_size(name, "scale", scale.size(), columns);
-  cuda::require_size(name, "shift", shift.size(), columns);
-  cuda::require_size(name, "mean", mean.size(), columns);
-  cuda::require_size(name, "inverse_deviation", inverse_deviation.size(), columns);
-  cuda::require(rows > 0, name, "at least one row is needed");
+  checks::batch_norm(x, scale, shift, mean, inverse_deviation, y);
   const RowChunks chunks(rows);
   const cuda::Grid grid = cuda::column_grid<Shared>(columns, chunks.count);
   double* partials = cuda::Scratch(name, workspace).take<double>(chunks.count * 2 * columns);
@@ -198,14 +194,7 @@ void CudaBackend::batch_norm_backward(ConstMatrixView x, ConstMatrixView y, Cons
                                       VectorView dscale, VectorView dshift, Workspace workspace) {
   const char* name = "batch_norm_backward";
   const std::int64_t rows = x.rows, columns = x.columns;
-  if (relu) cuda::require_shape(name, "y", y, rows, columns);
-  cuda::require_shape(name, "dy", dy, rows, columns);
-  cuda::require_shape(name, "dx", dx, rows, columns);
-  cuda::require_size(name, "scale", scale.size(), columns);
-  cuda::require_size(name, "mean", mean.size(), columns);
-  cuda::require_size(name, "inverse_deviation", inverse_deviation.size(), columns);
-  cuda::require_size(name, "dscale", dscale.size(), columns);
-  cuda::require_size(name, "dshift", dshift.size(), columns);
+  checks::batch_norm_backward(x, y, dy, scale, mean, inverse_deviation, relu, dx, dscale, dshift);
   const RowChunks chunks(rows);
   const cuda::Grid grid = cuda::column_grid<Shared>(columns, chunks.count);
   double* partials = cuda::Scratch(name, workspace).take<double>(chunks.count * 2 * columns);
@@ -222,15 +211,7 @@ void CudaBackend::batch_norm_double_backward(ConstMatrixView x, ConstMatrixView 
                                              VectorView dscale, Workspace workspace) {
   constexpr const char* name = "batch_norm_double_backward";
   const std::int64_t rows = x.rows, columns = x.columns;
-  cuda::require_shape(name, "dy", dy, rows, columns);
-  cuda::require_shape(name, "g", g, rows, columns);
-  cuda::require_shape(name, "ddy", ddy, rows, columns);
-  cuda::require_shape(name, "dx", dx, rows, columns);
-  cuda::require_size(name, "scale", scale.size(), columns);
-  cuda::require_size(name, "mean", mean.size(), columns);
-  cuda::require_size(name, "inverse_deviation", inverse_deviation.size(), columns);
-  cuda::require_size(name, "dscale", dscale.size(), columns);
-  cuda::require(rows > 0, name, "at least one row is needed");
+  checks::batch_norm_double_backward(x, dy, g, scale, mean, inverse_deviation, ddy, dx, dscale);
   const RowChunks chunks(rows);
   const cuda::Grid grid = cuda::column_grid<DoubleShared>(columns, chunks.count);
   double* partials =

@@ -5,6 +5,7 @@
 #include "common/launch.cuh"
 #include "common/reduce.cuh"
 #include "sea/detail/bpr_divisor.hpp"
+#include "sea/detail/checks/losses.hpp"
 
 // BPR, forward and backward.
 //
@@ -142,13 +143,7 @@ void CudaBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchV
                       const BatchOrderView& order, const StepState* state, BprSum sum, float weight,
                       float* loss, MatrixView d_users, MatrixView d_items, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cuda::require(users.columns == items.columns, "bpr", "users and items must have one width");
-  cuda::require_shape("bpr", "d_users", d_users, users.rows, users.columns);
-  cuda::require_shape("bpr", "d_items", d_items, items.rows, items.columns);
-  cuda::require_size("bpr", "positives", batch.positives.size(), batch_size);
-  cuda::require_size("bpr", "negatives", batch.negatives.size(), batch_size);
-  cuda::require_size("bpr", "nodes", order.nodes.size(), 3 * batch_size);
-  cuda::require_size("bpr", "sources", order.sources.size(), 3 * batch_size);
+  checks::bpr(users, items, batch, order, d_users, d_items);
 
   cuda::Scratch scratch("bpr", workspace);
   float* slopes = scratch.take<float>(batch_size);

@@ -15,6 +15,7 @@
 #include "common/elementwise.cuh"
 #include "common/sum_partials.cuh"
 #include "common/variational_network.cuh"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -228,14 +229,7 @@ void CudaBackend::club(ConstMatrixView generic, ConstMatrixView unique, ConstInd
                        MatrixView d_unique, Workspace workspace) {
   const std::int64_t n = generic.rows;
   const std::int64_t width = generic.columns;
-  cuda::require(n > 0 && width > 0 && q.hidden > 0, name, "rows, columns and hidden units must be positive");
-  cuda::require(q.width == width, name, "q must have the width of generic");
-  cuda::require_shape(name, "unique", unique, n, width);
-  cuda::require_shape(name, "d_generic", d_generic, n, width);
-  cuda::require_shape(name, "d_unique", d_unique, n, width);
-  cuda::require_size(name, "permutation", permutation.size(), n);
-  cuda::require_size(name, "parameters", q.parameters.size(),
-                     VariationalNetworkView::parameter_count(width, q.hidden));
+  checks::club(generic, unique, permutation, q, d_generic, d_unique);
 
   const std::int64_t blocks = cuda::blocks_of(n, rows_per_block);
   cuda::Scratch scratch(name, workspace);

@@ -17,6 +17,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/variational_network.cuh"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -154,20 +155,14 @@ bool has_tiles(std::int64_t width, std::int64_t hidden) {
 void CudaBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
                            VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
                            const OptimizerState* state, VectorView losses, Workspace workspace) {
-  cuda::require(!pairs.empty() && pairs.size() <= most_pairs, name, "there must be one pair or two");
+  checks::club_fit(pairs, hidden, parameters, first_moment, second_moment);
   const std::int64_t n = pairs[0].x.rows;
   const std::int64_t width = pairs[0].x.columns;
-  cuda::require(n > 0 && width > 0 && hidden > 0, name, "rows, columns and hidden units must be positive");
   bool aligned = true;
   for (const PairView& pair : pairs) {
-    cuda::require_shape(name, "x", pair.x, n, width);
-    cuda::require_shape(name, "y", pair.y, n, width);
     aligned = aligned && cuda::rows_aligned(pair.x) && cuda::rows_aligned(pair.y);
   }
   const std::int64_t count = VariationalNetworkView::parameter_count(width, hidden);
-  cuda::require_size(name, "parameters", parameters.size(), count);
-  cuda::require_size(name, "first_moment", first_moment.size(), count);
-  cuda::require_size(name, "second_moment", second_moment.size(), count);
 
   const FitTiling tiling(n, static_cast<std::int64_t>(pairs.size()));
   cuda::Scratch scratch(name, workspace);

@@ -16,6 +16,7 @@
 
 #include "common/context.cuh"
 #include "common/sum_partials.cuh"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/fast_exp.hpp"
 
 namespace sea {
@@ -375,14 +376,7 @@ void CudaBackend::contrastive(ConstMatrixView queries, ConstMatrixView keys, Con
                               const ContrastiveSettings& settings, const StepState* state, float weight,
                               float* loss, MatrixView d_queries, MatrixView d_keys, Workspace workspace) {
   const std::int64_t n = queries.rows, width = queries.columns;
-  cuda::require(n > 0 && keys.rows > 0 && width > 0, name, "there must be a query, a key and a column");
-  cuda::require(settings.temperature > 0.0f && std::isfinite(settings.temperature), name,
-                "the temperature must be positive");
-  cuda::require(settings.epsilon >= 0.0f, name, "epsilon must not be negative");
-  cuda::require_shape(name, "keys", keys, positives.empty() ? n : keys.rows, width);
-  cuda::require_shape(name, "d_queries", d_queries, n, width);
-  cuda::require_shape(name, "d_keys", d_keys, keys.rows, width);
-  if (!positives.empty()) cuda::require_size(name, "positives", positives.size(), n);
+  checks::contrastive(queries, keys, positives, settings, d_queries, d_keys);
 
   const Sizes sizes(n, keys.rows, width, settings.intra);
   cuda::Scratch scratch(name, workspace);

@@ -18,6 +18,7 @@
 #include "common/context.cuh"
 #include "common/sum_partials.cuh"
 #include "contrastive_alignment_walk.cuh"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -351,14 +352,7 @@ void CudaBackend::contrastive_alignment(ConstMatrixView text, ConstMatrixView vi
                                         MatrixView d_text, MatrixView d_visual, Workspace workspace) {
   const std::int64_t n = text.rows;
   const std::int64_t width = text.columns;
-  cuda::require(n > 0 && width > 0, name, "there must be a row and a column");
-  cuda::require_shape(name, "visual", visual, n, width);
-  cuda::require_shape(name, "d_text", d_text, n, width);
-  cuda::require_shape(name, "d_visual", d_visual, n, width);
-  if (!(temperature >= 0.025f && std::isfinite(temperature))) {
-    throw Error(std::string(name) + ": temperature is " + std::to_string(temperature) +
-                " and must be 0.025 or larger");
-  }
+  checks::contrastive_alignment(text, visual, temperature, d_text, d_visual);
 
   const float share = symmetric ? 0.5f : 1.0f;
   const float scale = weight * share / (static_cast<float>(n) * temperature);

@@ -1,8 +1,9 @@
 #include <cmath>
 
 #include "common/context.cuh"
-#include "common/launch.cuh"
 #include "common/sum_partials.cuh"
+#include "common/warp_rows.cuh"
+#include "sea/detail/checks/losses.hpp"
 
 // *loss = 1 - mean cosine of the rows of X and T, and its gradient.
 //
@@ -17,8 +18,6 @@ namespace {
 
 constexpr const char* name = "cosine_loss";
 constexpr double smallest_norm = 1e-8;
-constexpr int block_threads = 256;
-constexpr int rows_per_block = block_threads / 32;
 
 struct Shared {
   double warp_sums[32];
@@ -33,11 +32,11 @@ __device__ double at_least_smallest(double norm) {
   return norm < smallest_norm ? smallest_norm : norm;
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     cosine_loss_kernel(ConstMatrixView x, ConstMatrixView target, const StepState* state, float weight,
                        MatrixView dx, double* losses) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
+  const std::int64_t i = cuda::warp_row();
   const std::int64_t count = count_of(state, x.rows), width = x.columns;
   double loss = 0.0;
   if (i < count) {
@@ -63,37 +62,36 @@ __global__ void __launch_bounds__(block_threads)
   } else if (i < x.rows) {
     for (std::int64_t j = lane; j < width; j += 32) dx(i, j) = 0.0f;
   }
-  loss = cuda::block_sum<block_threads>(loss, cuda::shared_memory<Shared>().warp_sums);
+  loss = cuda::block_sum<cuda::warp_row_threads>(loss, cuda::shared_memory<Shared>().warp_sums);
   if (threadIdx.x == 0) losses[blockIdx.x] = loss;
 }
 
 /// One block.
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     mean_kernel(const double* losses, std::int64_t blocks, const StepState* state, std::int64_t rows,
                 float* loss) {
   const double sum =
-      cuda::sum_of_partials<block_threads>(losses, blocks, cuda::shared_memory<Shared>().warp_sums);
+      cuda::sum_of_partials<cuda::warp_row_threads>(losses, blocks, cuda::shared_memory<Shared>().warp_sums);
   if (threadIdx.x == 0) *loss = static_cast<float>(sum / static_cast<double>(count_of(state, rows)));
 }
 
 }  // namespace
 
 std::size_t CudaBackend::cosine_loss_workspace(std::int64_t rows) const {
-  return cuda::scratch_bytes<double>(cuda::blocks_of(rows, rows_per_block));
+  return cuda::scratch_bytes<double>(cuda::blocks_of(rows, cuda::warp_rows_per_block));
 }
 
 void CudaBackend::cosine_loss(ConstMatrixView x, ConstMatrixView target, const StepState* state, float weight,
                               float* loss, MatrixView dx, Workspace workspace) {
   const std::int64_t rows = x.rows, width = x.columns;
-  cuda::require(rows > 0 && width > 0, name, "there must be a row and a column");
-  cuda::require_shape(name, "target", target, rows, width);
-  cuda::require_shape(name, "dx", dx, rows, width);
-  const std::int64_t blocks = cuda::blocks_of(rows, rows_per_block);
+  checks::cosine_loss(x, target, dx);
+  const std::int64_t blocks = cuda::blocks_of(rows, cuda::warp_rows_per_block);
   double* losses = cuda::Scratch(name, workspace).take<double>(blocks);
-  cuda::launch(context_->stream, name, {dim3(cuda::grid_size(blocks)), dim3(block_threads), sizeof(Shared)},
+  cuda::launch(context_->stream, name,
+               {dim3(cuda::grid_size(blocks)), dim3(cuda::warp_row_threads), sizeof(Shared)},
                &cosine_loss_kernel, x, target, state, weight, dx, losses);
-  cuda::launch(context_->stream, name, {dim3(1), dim3(block_threads), sizeof(Shared)}, &mean_kernel, losses,
-               blocks, state, rows, loss);
+  cuda::launch(context_->stream, name, {dim3(1), dim3(cuda::warp_row_threads), sizeof(Shared)}, &mean_kernel,
+               losses, blocks, state, rows, loss);
 }
 
 }  // namespace sea

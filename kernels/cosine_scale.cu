@@ -1,8 +1,9 @@
 #include <cmath>
 
 #include "common/context.cuh"
-#include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "common/warp_rows.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 // Y[i] = cos(X[i], E[i]) X[i], forward and backward.
 //
@@ -15,9 +16,6 @@ namespace sea {
 namespace {
 
 constexpr double smallest_norm = 1e-8;
-constexpr int block_threads = 256;
-constexpr int rows_per_block = block_threads / 32;
-
 /// Norms of a row of X and of E, each at least `smallest_norm`, and the cosine between them; in every lane.
 struct Angle {
   double x_norm, e_norm, cosine;
@@ -41,23 +39,19 @@ __device__ Angle angle_of(const float* x, const float* e, std::int64_t width, in
   return {x_norm, e_norm, cuda::warp_sum(product) / (x_norm * e_norm)};
 }
 
-__device__ std::int64_t warp_row() {
-  return static_cast<std::int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
-}
-
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     cosine_scale_kernel(ConstMatrixView x, ConstMatrixView e, MatrixView y) {
-  const std::int64_t i = warp_row();
+  const std::int64_t i = cuda::warp_row();
   if (i >= x.rows) return;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const auto cosine = static_cast<float>(angle_of(x.row(i), e.row(i), x.columns, lane).cosine);
   for (std::int64_t j = lane; j < x.columns; j += 32) y(i, j) = cosine * x(i, j);
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     cosine_scale_backward_kernel(ConstMatrixView x, ConstMatrixView e, ConstMatrixView dy, MatrixView dx,
                                  MatrixView de) {
-  const std::int64_t i = warp_row();
+  const std::int64_t i = cuda::warp_row();
   if (i >= x.rows) return;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const Angle angle = angle_of(x.row(i), e.row(i), x.columns, lane);
@@ -81,26 +75,18 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-cuda::Grid grid_of(std::int64_t rows) {
-  return {dim3(cuda::grid_size(cuda::blocks_of(rows, rows_per_block))), dim3(block_threads)};
-}
-
 }  // namespace
 
 void CudaBackend::cosine_scale(ConstMatrixView x, ConstMatrixView e, MatrixView y) {
-  cuda::require_shape("cosine_scale", "e", e, x.rows, x.columns);
-  cuda::require_shape("cosine_scale", "y", y, x.rows, x.columns);
-  cuda::launch(context_->stream, "cosine_scale", grid_of(x.rows), &cosine_scale_kernel, x, e, y);
+  checks::cosine_scale(x, e, y);
+  cuda::launch(context_->stream, "cosine_scale", cuda::warp_row_grid(x.rows), &cosine_scale_kernel, x, e, y);
 }
 
 void CudaBackend::cosine_scale_backward(ConstMatrixView x, ConstMatrixView e, ConstMatrixView dy,
                                         MatrixView dx, MatrixView de) {
-  cuda::require_shape("cosine_scale_backward", "e", e, x.rows, x.columns);
-  cuda::require_shape("cosine_scale_backward", "dy", dy, x.rows, x.columns);
-  cuda::require_shape("cosine_scale_backward", "dx", dx, x.rows, x.columns);
-  cuda::require_shape("cosine_scale_backward", "de", de, x.rows, x.columns);
-  cuda::launch(context_->stream, "cosine_scale_backward", grid_of(x.rows), &cosine_scale_backward_kernel, x,
-               e, dy, dx, de);
+  checks::cosine_scale_backward(x, e, dy, dx, de);
+  cuda::launch(context_->stream, "cosine_scale_backward", cuda::warp_row_grid(x.rows),
+               &cosine_scale_backward_kernel, x, e, dy, dx, de);
 }
 
 }  // namespace sea

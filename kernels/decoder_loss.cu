@@ -1,6 +1,7 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/detail/decoder_terms.hpp"
 
 // PAMD's contrast of decoded features, from three cosines a row.
@@ -53,10 +54,7 @@ __global__ void __launch_bounds__(block_threads)
 void CudaBackend::decoder_loss(ConstMatrixView cosines, float temperature, const StepState* state,
                                float weight, float* loss, MatrixView d_cosines) {
   constexpr const char* name = "decoder_loss";
-  cuda::require(cosines.rows >= 1, name, "there must be a row");
-  cuda::require_shape(name, "cosines", cosines, cosines.rows, 3);
-  cuda::require_shape(name, "d_cosines", d_cosines, cosines.rows, 3);
-  cuda::require(temperature > 0.0f, name, "the temperature must be positive");
+  checks::decoder_loss(cosines, temperature, d_cosines);
   cuda::launch(context_->stream, name, {dim3(1), dim3(block_threads), sizeof(Shared)}, &decoder_loss_kernel,
                cosines, 1.0 / static_cast<double>(temperature), state, weight, loss, d_cosines);
 }

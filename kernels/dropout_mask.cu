@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/random_rows.cuh"
+#include "sea/detail/checks/rows.hpp"
 
 namespace sea {
 
@@ -16,8 +17,7 @@ struct Mask {
 
 void CudaBackend::dropout_mask(float probability, std::uint64_t seed, std::uint32_t stream,
                                const StepState* state, MatrixView y) {
-  cuda::require(probability >= 0.0f && probability < 1.0f, "dropout_mask",
-                "the probability must be at least 0 and below 1");
+  checks::dropout_mask(probability);
   cuda::fill_random(context_->stream, "dropout_mask", seed, RandomPurpose::dropout, state, stream, y,
                     Mask{probability, 1.0f / (1.0f - probability)});
 }

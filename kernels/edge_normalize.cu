@@ -1,6 +1,7 @@
 #include "common/context.cuh"
-#include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "common/warp_rows.cuh"
+#include "sea/detail/checks/graphs.hpp"
 
 // A learned graph over the roots of its row sums, forward and backward.
 //
@@ -14,9 +15,6 @@ namespace sea {
 
 namespace {
 
-constexpr int block_threads = 256;
-constexpr int rows_per_block = block_threads / 32;
-
 /// Calls `entry(e)` for the entries [offsets[i], offsets[i + 1]) that are this lane's.
 template <class Function>
 __device__ void for_each_entry(const std::int64_t* offsets, std::int64_t i, const Function& entry) {
@@ -24,14 +22,9 @@ __device__ void for_each_entry(const std::int64_t* offsets, std::int64_t i, cons
   for (std::int64_t e = offsets[i] + threadIdx.x % 32; e < end; e += 32) entry(e);
 }
 
-/// The row of this thread's warp.
-__device__ std::int64_t warp_row() {
-  return static_cast<std::int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
-}
-
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     inverse_roots_kernel(CsrPatternView pattern, const float* values, float* inverse_roots) {
-  const std::int64_t i = warp_row();
+  const std::int64_t i = cuda::warp_row();
   if (i >= pattern.rows) return;
   double sum = 0.0;
   for_each_entry(pattern.row_offsets, i, [&](std::int64_t e) { sum += static_cast<double>(values[e]); });
@@ -39,10 +32,10 @@ __global__ void __launch_bounds__(block_threads)
   if (threadIdx.x % 32 == 0) inverse_roots[i] = sum <= 0.0 ? 0.0f : static_cast<float>(1.0 / sqrt(sum));
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     normalize_kernel(CsrPatternView pattern, const float* values, const float* inverse_roots,
                      float* normalized) {
-  const std::int64_t i = warp_row();
+  const std::int64_t i = cuda::warp_row();
   if (i >= pattern.rows) return;
   const float root = inverse_roots[i];
   for_each_entry(pattern.row_offsets, i, [&](std::int64_t e) {
@@ -51,10 +44,10 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 /// Of every row, d_i^3 / 2 times the gradient with respect to d_i.
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     inward_kernel(CsrPatternView pattern, CsrPatternView transpose, const std::int32_t* permutation,
                   const float* values, const float* inverse_roots, const float* dnormalized, float* inward) {
-  const std::int64_t i = warp_row();
+  const std::int64_t i = cuda::warp_row();
   if (i >= pattern.rows) return;
   double sum = 0.0;
   const auto add = [&](std::int64_t e, std::int32_t other) {
@@ -71,10 +64,10 @@ __global__ void __launch_bounds__(block_threads)
   inward[i] = root == 0.0 ? 0.0f : static_cast<float>(sum * root * root * root / 2.0);
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     normalize_backward_kernel(CsrPatternView pattern, const float* inverse_roots, const float* dnormalized,
                               const float* inward, float* dvalues) {
-  const std::int64_t i = warp_row();
+  const std::int64_t i = cuda::warp_row();
   if (i >= pattern.rows) return;
   const float root = inverse_roots[i], own = inward[i];
   for_each_entry(pattern.row_offsets, i, [&](std::int64_t e) {
@@ -82,18 +75,13 @@ __global__ void __launch_bounds__(block_threads)
   });
 }
 
-cuda::Grid grid_of(std::int64_t rows) {
-  return {dim3(cuda::grid_size(cuda::blocks_of(rows, rows_per_block))), dim3(block_threads)};
-}
-
 }  // namespace
 
 void CudaBackend::edge_normalize(const CsrPatternView& pattern, ConstVectorView values, VectorView normalized,
                                  VectorView inverse_roots) {
   constexpr const char* name = "edge_normalize";
-  cuda::require(pattern.rows == pattern.columns, name, "the pattern must be square");
-  cuda::require_size(name, "inverse_roots", inverse_roots.size(), pattern.rows);
-  const cuda::Grid grid = grid_of(pattern.rows);
+  checks::edge_normalize(pattern, inverse_roots);
+  const cuda::Grid grid = cuda::warp_row_grid(pattern.rows);
   cuda::launch(context_->stream, name, grid, &inverse_roots_kernel, pattern, values.data(),
                inverse_roots.data());
   cuda::launch(context_->stream, name, grid, &normalize_kernel, pattern, values.data(), inverse_roots.data(),
@@ -109,12 +97,9 @@ void CudaBackend::edge_normalize_backward(const CsrPatternView& pattern, const C
                                           ConstVectorView inverse_roots, ConstVectorView dnormalized,
                                           VectorView dvalues, Workspace workspace) {
   constexpr const char* name = "edge_normalize_backward";
-  cuda::require(pattern.rows == pattern.columns, name, "the pattern must be square");
-  cuda::require(transpose.rows == pattern.rows && transpose.columns == pattern.rows, name,
-                "the transpose must have the shape of the pattern");
-  cuda::require_size(name, "inverse_roots", inverse_roots.size(), pattern.rows);
+  checks::edge_normalize_backward(pattern, transpose, inverse_roots);
   float* inward = cuda::Scratch(name, workspace).take<float>(pattern.rows);
-  const cuda::Grid grid = grid_of(pattern.rows);
+  const cuda::Grid grid = cuda::warp_row_grid(pattern.rows);
   cuda::launch(context_->stream, name, grid, &inward_kernel, pattern, transpose, permutation.data(),
                values.data(), inverse_roots.data(), dnormalized.data(), inward);
   cuda::launch(context_->stream, name, grid, &normalize_backward_kernel, pattern, inverse_roots.data(),

@@ -4,6 +4,7 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "sea/detail/checks/losses.hpp"
 
 // The norms of a batch's rows, forward and backward.
 //
@@ -126,13 +127,7 @@ void CudaBackend::embedding_norm(ConstMatrixView users, ConstMatrixView items, c
                                  float weight, float* loss, MatrixView d_users, MatrixView d_items,
                                  Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cuda::require(users.columns == items.columns, name, "users and items must have one width");
-  cuda::require_shape(name, "d_users", d_users, users.rows, users.columns);
-  cuda::require_shape(name, "d_items", d_items, items.rows, items.columns);
-  cuda::require_size(name, "positives", batch.positives.size(), batch_size);
-  cuda::require_size(name, "negatives", batch.negatives.size(), batch_size);
-  cuda::require_size(name, "nodes", order.nodes.size(), 3 * batch_size);
-  cuda::require_size(name, "sources", order.sources.size(), 3 * batch_size);
+  checks::embedding_norm(users, items, batch, order, d_users, d_items);
 
   cuda::Scratch scratch(name, workspace);
   double* squares = scratch.take<double>(3 * batch_size);

@@ -3,6 +3,7 @@
 #include "common/context.cuh"
 #include "common/reduce.cuh"
 #include "factored_linear_readers.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 // Y = X (C W)^T + C b + bias, and its backward up to dM, the readers' gradients and db; see
 // factored_linear_update.cu for the weight.
@@ -20,7 +21,6 @@ namespace sea {
 
 namespace {
 
-using cuda::ReaderSegment;
 using cuda::StackedReaders;
 
 constexpr int block_threads = 256;
@@ -97,18 +97,16 @@ void CudaBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, Con
                                   Workspace workspace) {
   const char* name = "factored_linear";
   const std::int64_t n = x.rows, in = x.columns, width = weight.rows;
-  const StackedReaders stacked(name, readers, width);
+  checks::factored_linear(x, weight, bias, readers, m, y);
+  const StackedReaders stacked(readers, width);
   const std::int64_t out = stacked.outputs;
-  cuda::require_shape(name, "weight", weight, width, in);
-  cuda::require_size(name, "bias", bias.size(), width);
-  cuda::require_shape(name, "m", m, out, in);
-  cuda::require_shape(name, "y", y, n, out);
   cuda::Scratch scratch(name, workspace);
   const MatrixView c(scratch.take<float>(out * width), out, width);
   float* constants = scratch.take<float>(out);
   cuda::launch(context_->stream, name, {dim3(cuda::grid_size(out)), dim3(block_threads), sizeof(PackShared)},
                &factored_linear_pack_kernel, stacked, bias.data(), c, constants, m);
-  cuda::for_each_segment(stacked, [&](const ReaderSegment& segment) {
+  detail::for_each_segment(readers, width, [&](const detail::ReaderSegment& segment) {
+    if (segment.rows == 0) return;
     context_->blas.gemm(
         name, Transpose::no, Transpose::no, 1.0f,
         c.row_range(segment.first_row, segment.rows).column_range(segment.first_column, segment.columns),
@@ -124,19 +122,11 @@ void CudaBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView we
                                            VectorView dbias, Workspace workspace) {
   const char* name = "factored_linear_backward";
   const std::int64_t n = x.rows, in = x.columns, width = weight.rows;
-  const StackedReaders stacked(name, readers, width);
+  checks::factored_linear_backward(x, weight, bias, readers, dy, dm, gradients, dbias);
+  const StackedReaders stacked(readers, width);
   const std::int64_t out = stacked.outputs;
-  cuda::require_shape(name, "weight", weight, width, in);
-  cuda::require_size(name, "bias", bias.size(), width);
-  cuda::require_shape(name, "dy", dy, n, out);
-  cuda::require_shape(name, "dm", dm, out, in);
-  cuda::require_size(name, "gradients", gradients.size(), stacked.count);
-  cuda::require_size(name, "dbias", dbias.size(), width);
   Gradients outputs{};
   for (int r = 0; r < stacked.count; ++r) {
-    const ConstMatrixView& shape = stacked.reader[r].weight;
-    cuda::require_shape(name, "a reader's gradient", gradients[r].weight, shape.rows, shape.columns);
-    cuda::require_size(name, "a reader's bias gradient", gradients[r].bias.size(), shape.rows);
     outputs.weight[r] = gradients[r].weight;
     outputs.bias[r] = gradients[r].bias.data();
   }
@@ -147,7 +137,8 @@ void CudaBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView we
 
   context_->blas.gemm(name, Transpose::yes, Transpose::no, 1.0f, dy, x, 0.0f, dm);
   cuda::column_sums(context_->stream, name, dy, partials, sums);
-  cuda::for_each_segment(stacked, [&](const ReaderSegment& segment) {
+  detail::for_each_segment(readers, width, [&](const detail::ReaderSegment& segment) {
+    if (segment.rows == 0) return;
     context_->blas.gemm(
         name, Transpose::no, Transpose::yes, 1.0f, dm.row_range(segment.first_row, segment.rows),
         weight.row_range(segment.first_column, segment.columns), 0.0f,

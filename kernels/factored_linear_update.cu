@@ -6,6 +6,7 @@
 #include "common/elementwise.cuh"
 #include "common/tensor_core.cuh"
 #include "factored_linear_readers.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 // dW = C^T dM, written out or fed to Adam at once.
 //
@@ -354,8 +355,8 @@ void start(const cuda::Context& context, const char* name, const StackedReaders&
 void CudaBackend::factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
                                                   MatrixView dweight, Workspace) {
   const char* name = "factored_linear_weight_gradient";
-  const StackedReaders stacked(name, readers, dweight.rows);
-  cuda::require_shape(name, "dm", dm, stacked.outputs, dweight.columns);
+  checks::factored_linear_weight_gradient(readers, dm, dweight);
+  const StackedReaders stacked(readers, dweight.rows);
   start(*context_, name, stacked, dm, is_aligned(stacked, dm) && cuda::rows_aligned(dweight), Store{dweight});
 }
 
@@ -364,10 +365,8 @@ void CudaBackend::factored_linear_update(std::span<const LinearReader> readers, 
                                          const AdamSettings& settings, const OptimizerState* state,
                                          Workspace workspace) {
   const char* name = "factored_linear_update";
-  const StackedReaders stacked(name, readers, weight.rows);
-  cuda::require_shape(name, "dm", dm, stacked.outputs, weight.columns);
-  cuda::require_shape(name, "first_moment", first_moment, weight.rows, weight.columns);
-  cuda::require_shape(name, "second_moment", second_moment, weight.rows, weight.columns);
+  checks::factored_linear_update(readers, dm, weight, first_moment, second_moment);
+  const StackedReaders stacked(readers, weight.rows);
   auto* step = cuda::Scratch(name, workspace).take<cuda::AdamStep>(1);
   cuda::launch(context_->stream, name, {dim3(1), dim3(1)}, &adam_step_kernel, settings, state, step);
   const bool aligned = is_aligned(stacked, dm) && cuda::rows_aligned(weight) &&

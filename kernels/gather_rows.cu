@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/rows.hpp"
 
 // Rows by their index, and the sum of their gradients by row.
 //
@@ -67,7 +68,7 @@ __global__ void __launch_bounds__(block_threads)
 }  // namespace
 
 void CudaBackend::gather_rows(ConstMatrixView x, ConstIndexView index, const StepState* state, MatrixView y) {
-  cuda::require_shape("gather_rows", "y", y, static_cast<std::int64_t>(index.size()), x.columns);
+  checks::gather_rows(x, index, y);
   const auto start = [&](auto kernel, std::int64_t width) {
     cuda::launch(context_->stream, "gather_rows", cuda::elementwise_grid(y.rows, y.columns, width), kernel, x,
                  index.data(), state, y);
@@ -82,9 +83,7 @@ void CudaBackend::gather_rows(ConstMatrixView x, ConstIndexView index, const Ste
 void CudaBackend::gather_rows_backward(ConstMatrixView dy, const BatchOrderView& order, BatchRole role,
                                        std::int64_t first_node, const StepState* state, MatrixView dx) {
   constexpr const char* name = "gather_rows_backward";
-  cuda::require_shape(name, "dx", dx, dx.rows, dy.columns);
-  cuda::require_size(name, "nodes", order.nodes.size(), 3 * dy.rows);
-  cuda::require_size(name, "sources", order.sources.size(), 3 * dy.rows);
+  checks::gather_rows_backward(dy, order, dx);
   const bool aligned = dx.columns % 4 == 0 && cuda::rows_aligned(dy) && cuda::rows_aligned(dx);
   cuda::launch(context_->stream, name,
                {dim3(cuda::grid_size(cuda::blocks_of(dx.rows, block_warps))), dim3(block_threads)},

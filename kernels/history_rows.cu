@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/rows.hpp"
 
 // Histories of a batch's users as dense rows of zeros and ones.
 //
@@ -31,7 +32,7 @@ __global__ void __launch_bounds__(block_threads)
 void CudaBackend::history_rows(const CsrPatternView& history, ConstIndexView users, bool inverted,
                                const StepState* state, MatrixView y) {
   const auto batch_size = static_cast<std::int64_t>(users.size());
-  cuda::require_shape("history_rows", "y", y, batch_size, history.columns);
+  checks::history_rows(history, users, y);
   cuda::launch(context_->stream, "history_rows", {dim3(cuda::grid_size(batch_size)), dim3(block_threads)},
                &history_rows_kernel, history, users.data(), inverted, state, y);
 }

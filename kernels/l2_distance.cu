@@ -7,6 +7,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/sum_partials.cuh"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -75,10 +76,7 @@ void CudaBackend::l2_distance(ConstMatrixView generic, ConstMatrixView unique, f
                               MatrixView d_generic, MatrixView d_unique, Workspace workspace) {
   const std::int64_t n = generic.rows;
   const std::int64_t width = generic.columns;
-  cuda::require(n > 0 && width > 0, name, "there must be a row and a column");
-  cuda::require_shape(name, "unique", unique, n, width);
-  cuda::require_shape(name, "d_generic", d_generic, n, width);
-  cuda::require_shape(name, "d_unique", d_unique, n, width);
+  checks::l2_distance(generic, unique, d_generic, d_unique);
 
   const double size = static_cast<double>(n) * static_cast<double>(width);
   const auto slope = static_cast<float>(-2.0 * static_cast<double>(weight) / size);

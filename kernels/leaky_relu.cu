@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
@@ -18,13 +19,12 @@ struct LeakyReluBackward {
 }  // namespace
 
 void CudaBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
-  cuda::require_shape("leaky_relu", "y", y, x.rows, x.columns);
+  checks::leaky_relu(x, y);
   cuda::elementwise(context_->stream, "leaky_relu", LeakyRelu{slope}, y, x);
 }
 
 void CudaBackend::leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) {
-  cuda::require_shape("leaky_relu_backward", "dy", dy, y.rows, y.columns);
-  cuda::require_shape("leaky_relu_backward", "dx", dx, y.rows, y.columns);
+  checks::leaky_relu_backward(y, dy, dx);
   cuda::elementwise(context_->stream, "leaky_relu_backward", LeakyReluBackward{slope}, dx, y, dy);
 }
 

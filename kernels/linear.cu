@@ -1,5 +1,6 @@
 #include "common/column_sums.cuh"
 #include "common/context.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 // Y = X W^T + bias, one product (common/split_product.cu, or by cuBLAS). Floor: 2 n in out operations; X, W
 // and Y once from memory. Backward: two products of as many operations, and one walk over dY for the column
@@ -9,9 +10,7 @@ namespace sea {
 
 void CudaBackend::linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) {
   const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
-  cuda::require_shape("linear", "weight", weight, out, in);
-  cuda::require_shape("linear", "y", y, n, out);
-  cuda::require_size("linear", "bias", bias.size(), out);
+  checks::linear(x, weight, bias, y);
   context_->blas.gemm_with_bias("linear", Transpose::no, Transpose::yes, x, weight, bias.data(), y);
 }
 
@@ -23,11 +22,7 @@ void CudaBackend::linear_backward(ConstMatrixView x, ConstMatrixView weight, Con
                                   MatrixView dx, MatrixView dweight, VectorView dbias, Workspace workspace) {
   const char* name = "linear_backward";
   const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
-  cuda::require_shape(name, "weight", weight, out, in);
-  cuda::require_shape(name, "dy", dy, n, out);
-  cuda::require_shape(name, "dweight", dweight, out, in);
-  cuda::require_size(name, "dbias", dbias.size(), out);
-  if (!dx.empty()) cuda::require_shape(name, "dx", dx, n, in);
+  checks::linear_backward(x, weight, dy, dx, dweight, dbias);
   float* partials = cuda::Scratch(name, workspace).take<float>(cuda::column_sums_partials(n, out));
   context_->blas.gemm(name, Transpose::yes, Transpose::no, 1.0f, dy, x, 0.0f, dweight);
   cuda::column_sums(context_->stream, name, dy, partials, dbias.data());

@@ -3,6 +3,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/sum_partials.cuh"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/detail/matrix_norm.hpp"
 
 // A norm of a matrix and its gradient, a multiple of the matrix.
@@ -105,9 +106,7 @@ std::size_t CudaBackend::matrix_norm_workspace(std::int64_t n, std::int64_t widt
 
 void CudaBackend::matrix_norm(ConstMatrixView x, MatrixNorm norm, double divisor, const StepState* state,
                               float weight, float* loss, MatrixView dx, Workspace workspace) {
-  cuda::require_shape(name, "dx", dx, x.rows, x.columns);
-  cuda::require(x.rows >= 1 && x.columns >= 1, name, "there must be a row and a column");
-  cuda::require(divisor > 0.0, name, "the divisor must be positive");
+  checks::matrix_norm(x, divisor, dx);
   const auto start = [&](auto sum_squares, auto write_gradient, int width) {
     const int across = threads_across(x.columns, width);
     const std::int64_t blocks = grid_blocks(x.rows, x.columns, width);

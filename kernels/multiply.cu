@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/rows.hpp"
 
 namespace sea {
 
@@ -12,8 +13,7 @@ struct Times {
 }  // namespace
 
 void CudaBackend::multiply(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
-  cuda::require_shape("multiply", "b", b, a.rows, a.columns);
-  cuda::require_shape("multiply", "y", y, a.rows, a.columns);
+  checks::multiply(a, b, y);
   cuda::elementwise(context_->stream, "multiply", Times{}, y, a, b);
 }
 

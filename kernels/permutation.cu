@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/steps.hpp"
 #include "sea/keyed_permutation.hpp"
 
 namespace sea {
@@ -29,8 +30,7 @@ __global__ void __launch_bounds__(block_threads)
 void CudaBackend::permutation(std::uint64_t seed, RandomPurpose purpose, const StepState* state,
                               std::int64_t size, IndexView output) {
   const auto count = static_cast<std::int64_t>(output.size());
-  cuda::require(count >= 1 && count <= size && size < std::int64_t{1} << 31, "permutation",
-                "must have 1 <= output.size() <= size < 2^31");
+  checks::permutation(size, output);
   cuda::launch(
       context_->stream, "permutation",
       {dim3(cuda::grid_size(cuda::blocks_of(count, block_threads))), dim3(block_threads), sizeof(Shared)},

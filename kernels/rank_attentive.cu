@@ -6,6 +6,7 @@
 #include "common/elementwise.cuh"
 #include "common/score_tile.cuh"
 #include "sea/detail/attentive_score.hpp"
+#include "sea/detail/checks/graphs.hpp"
 
 // The items of largest score where the score is PAMD's attention over four parts.
 //
@@ -152,14 +153,7 @@ void CudaBackend::rank_attentive(ConstMatrixView queries, ConstMatrixView keys, 
                                  const CsrPatternView& excluded, IndexView ids, VectorView scores,
                                  Workspace workspace) {
   const std::int64_t width = queries.columns;
-  cuda::require(width > 0 && keys.columns == parts * width, name,
-                "keys must be five times as wide as queries, which must have a column");
-  cuda::require(k >= 1 && k <= keys.rows, name, "k must be between 1 and the number of keys");
-  cuda::require_size(name, "ids", ids.size(), queries.rows * k);
-  cuda::require_size(name, "scores", scores.size(), queries.rows * k);
-  cuda::require(
-      excluded.row_offsets == nullptr || (excluded.rows == queries.rows && excluded.columns == keys.rows),
-      name, "excluded must be queries x keys");
+  checks::rank_attentive(queries, keys, k, excluded, ids, scores);
   const Plan plan(queries.rows, keys.rows, k);
   cuda::Scratch scratch(name, workspace);
   Search search{k, excluded, ids.data(), scores.data(), plan.capacity, plan.tile_keys, plan.tile_size()};

@@ -3,6 +3,7 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
 #include "common/sum_partials.cuh"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/detail/reduction.hpp"
 
 // Means and sums over a matrix, and their gradients.
@@ -83,8 +84,7 @@ std::size_t CudaBackend::reduce_workspace(std::int64_t n, std::int64_t) const {
 
 void CudaBackend::reduce(ConstMatrixView x, Reduction reduction, const StepState* state, float weight,
                          float* loss, MatrixView dx, Workspace workspace) {
-  cuda::require_shape(name, "dx", dx, x.rows, x.columns);
-  cuda::require(x.rows >= 1 && x.columns >= 1, name, "there must be a row and a column");
+  checks::reduce(x, dx);
   const std::int64_t blocks = grid_blocks(x.rows);
   double* partials = cuda::Scratch(name, workspace).take<double>(blocks);
   cuda::launch(context_->stream, name, {dim3(cuda::grid_size(blocks)), dim3(block_threads), sizeof(Shared)},

@@ -1,6 +1,7 @@
 #include "common/context.cuh"
-#include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "common/warp_rows.cuh"
+#include "sea/detail/checks/rows.hpp"
 
 // Dot products of a row with the blocks of another, and their gradients.
 //
@@ -12,17 +13,10 @@ namespace sea {
 
 namespace {
 
-constexpr int block_threads = 256;
-constexpr int rows_per_block = block_threads / 32;
-
-__device__ std::int64_t row_of_warp() {
-  return static_cast<std::int64_t>(blockIdx.x) * rows_per_block + threadIdx.x / 32;
-}
-
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     row_dot_kernel(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t i = row_of_warp(), width = a.columns;
+  const std::int64_t i = cuda::warp_row(), width = a.columns;
   if (i >= a.rows) return;
   for (std::int64_t block = 0; block < y.columns; ++block) {
     float sum = 0.0f;
@@ -32,11 +26,11 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(cuda::warp_row_threads)
     row_dot_backward_kernel(ConstMatrixView a, ConstMatrixView b, ConstMatrixView dy, MatrixView da,
                             MatrixView db) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t i = row_of_warp(), width = a.columns;
+  const std::int64_t i = cuda::warp_row(), width = a.columns;
   if (i >= a.rows) return;
   for (std::int64_t j = lane; j < width; j += 32) {
     float sum = 0.0f;
@@ -49,26 +43,19 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-cuda::Grid grid_of(std::int64_t rows) {
-  return {dim3(cuda::grid_size(cuda::blocks_of(rows, rows_per_block))), dim3(block_threads)};
-}
-
 }  // namespace
 
 void CudaBackend::row_dot(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
-  cuda::require_shape("row_dot", "b", b, a.rows, y.columns * a.columns);
-  cuda::require_shape("row_dot", "y", y, a.rows, y.columns);
-  cuda::launch(context_->stream, "row_dot", grid_of(a.rows), &row_dot_kernel, a, b, y);
+  checks::row_dot(a, b, y);
+  cuda::launch(context_->stream, "row_dot", cuda::warp_row_grid(a.rows), &row_dot_kernel, a, b, y);
 }
 
 void CudaBackend::row_dot_backward(ConstMatrixView a, ConstMatrixView b, ConstMatrixView dy, MatrixView da,
                                    MatrixView db) {
   constexpr const char* name = "row_dot_backward";
-  cuda::require_shape(name, "b", b, a.rows, dy.columns * a.columns);
-  cuda::require_shape(name, "dy", dy, a.rows, dy.columns);
-  if (!da.empty()) cuda::require_shape(name, "da", da, a.rows, a.columns);
-  if (!db.empty()) cuda::require_shape(name, "db", db, a.rows, b.columns);
-  cuda::launch(context_->stream, name, grid_of(a.rows), &row_dot_backward_kernel, a, b, dy, da, db);
+  checks::row_dot_backward(a, b, dy, da, db);
+  cuda::launch(context_->stream, name, cuda::warp_row_grid(a.rows), &row_dot_backward_kernel, a, b, dy, da,
+               db);
 }
 
 }  // namespace sea

@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/steps.hpp"
 #include "sea/keyed_permutation.hpp"
 
 namespace sea {
@@ -91,10 +92,7 @@ void CudaBackend::sample_batch(const SamplingView& sampling, std::uint64_t seed,
                                const BatchView& batch) {
   const auto pairs = static_cast<std::int64_t>(sampling.pair_users.size());
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cuda::require_size("sample_batch", "pair_items", sampling.pair_items.size(), pairs);
-  cuda::require_size("sample_batch", "positives", batch.positives.size(), batch_size);
-  cuda::require_size("sample_batch", "negatives", batch.negatives.size(), batch_size);
-  cuda::require(!sampling.candidates.empty(), "sample_batch", "there must be at least one candidate");
+  checks::sample_batch(sampling, batch);
   if (pairs == 0) return;
   cuda::launch(context_->stream, "sample_batch",
                {dim3(cuda::grid_size(cuda::blocks_of(batch_size, block_threads))), dim3(block_threads),

@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/steps.hpp"
 #include "sea/detail/free_number.hpp"
 #include "sea/keyed_permutation.hpp"
 
@@ -56,9 +57,7 @@ __global__ void __launch_bounds__(block_threads)
 void CudaBackend::sample_user_batch(const UserSamplingView& sampling, std::uint64_t seed,
                                     const StepState* state, const BatchView& batch) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cuda::require_size("sample_user_batch", "positives", batch.positives.size(), batch_size);
-  cuda::require_size("sample_user_batch", "negatives", batch.negatives.size(), batch_size);
-  cuda::require(!sampling.users.empty(), "sample_user_batch", "there must be at least one user");
+  checks::sample_user_batch(sampling, batch);
   const auto users = static_cast<std::int64_t>(sampling.users.size());
   cuda::launch(context_->stream, "sample_user_batch",
                {dim3(cuda::grid_size(cuda::blocks_of(batch_size, block_threads))), dim3(block_threads),

@@ -1,5 +1,6 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
@@ -13,7 +14,7 @@ struct Product {
 }  // namespace
 
 void CudaBackend::scale(float factor, ConstMatrixView x, MatrixView y) {
-  cuda::require_shape("scale", "y", y, x.rows, x.columns);
+  checks::scale(x, y);
   cuda::elementwise(context_->stream, "scale", Product{factor}, y, x);
 }
 

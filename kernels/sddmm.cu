@@ -1,6 +1,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/graphs.hpp"
 
 // products[e] = a_e X[row of e] . Y[column of e] for the entries of a sparse pattern.
 //
@@ -68,8 +69,7 @@ __global__ void __launch_bounds__(block_threads)
 }  // namespace
 
 void CudaBackend::sddmm(const CsrView& a, ConstMatrixView x, ConstMatrixView y, VectorView products) {
-  cuda::require_shape("sddmm", "x", x, a.rows, x.columns);
-  cuda::require_shape("sddmm", "y", y, a.columns, x.columns);
+  checks::sddmm(a, x, y);
   const cuda::Grid grid{dim3(cuda::grid_size(cuda::blocks_of(a.rows, warps))), dim3(block_threads)};
   const bool aligned = x.columns % 4 == 0 && cuda::rows_aligned(x) && cuda::rows_aligned(y);
   cuda::launch(context_->stream, "sddmm", grid, aligned ? &sddmm_kernel<8, 4> : &sddmm_kernel<32, 1>, a, x, y,

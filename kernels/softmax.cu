@@ -3,6 +3,7 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
 #include "common/reduce.cuh"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/fast_exp.hpp"
 
 // The softmax of rows, forward and backward.
@@ -119,7 +120,7 @@ void with_teams(std::int64_t rows, std::int64_t columns, const Start& start) {
 }  // namespace
 
 void CudaBackend::softmax(ConstMatrixView x, float scale, MatrixView y) {
-  cuda::require_shape("softmax", "y", y, x.rows, x.columns);
+  checks::softmax(x, y);
   with_teams(x.rows, x.columns, [&](bool whole_block, int size, const cuda::Grid& grid) {
     cuda::launch(context_->stream, "softmax", grid,
                  whole_block ? &softmax_kernel<true> : &softmax_kernel<false>, x, scale, y, size);
@@ -127,8 +128,7 @@ void CudaBackend::softmax(ConstMatrixView x, float scale, MatrixView y) {
 }
 
 void CudaBackend::softmax_backward(ConstMatrixView y, ConstMatrixView dy, float scale, MatrixView dx) {
-  cuda::require_shape("softmax_backward", "dy", dy, y.rows, y.columns);
-  cuda::require_shape("softmax_backward", "dx", dx, y.rows, y.columns);
+  checks::softmax_backward(y, dy, dx);
   with_teams(y.rows, y.columns, [&](bool whole_block, int size, const cuda::Grid& grid) {
     cuda::launch(context_->stream, "softmax_backward", grid,
                  whole_block ? &softmax_backward_kernel<true> : &softmax_backward_kernel<false>, y, dy, scale,

@@ -3,6 +3,7 @@
 #include "common/context.cuh"
 #include "common/launch.cuh"
 #include "common/sort.cuh"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
@@ -38,10 +39,7 @@ std::size_t CudaBackend::sort_batch_workspace(std::int64_t batch_size) const {
 void CudaBackend::sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,
                              const BatchOrderView& order, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cuda::require_size("sort_batch", "positives", batch.positives.size(), batch_size);
-  cuda::require_size("sort_batch", "negatives", batch.negatives.size(), batch_size);
-  cuda::require_size("sort_batch", "nodes", order.nodes.size(), 3 * batch_size);
-  cuda::require_size("sort_batch", "sources", order.sources.size(), 3 * batch_size);
+  checks::sort_batch(batch, order);
   if (batch_size == 0) return;
   cuda::Scratch scratch("sort_batch", workspace);
   auto* nodes = scratch.take<std::int32_t>(3 * batch_size);

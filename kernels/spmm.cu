@@ -1,6 +1,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/launch.cuh"
+#include "sea/detail/checks/graphs.hpp"
 
 // Y = A X + residual.
 //
@@ -117,9 +118,7 @@ void start(cudaStream_t stream, const CsrView& a, ConstMatrixView x, ConstMatrix
 }  // namespace
 
 void CudaBackend::spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
-  cuda::require_shape("spmm", "x", x, a.columns, x.columns);
-  cuda::require_shape("spmm", "y", y, a.rows, x.columns);
-  if (!residual.empty()) cuda::require_shape("spmm", "residual", residual, a.rows, x.columns);
+  checks::spmm(a, x, residual, y);
   if (y.empty()) return;
   const bool aligned = x.columns % 4 == 0 && cuda::rows_aligned(x) && cuda::rows_aligned(y) &&
                        (residual.empty() || cuda::rows_aligned(residual));

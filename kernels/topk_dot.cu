@@ -7,6 +7,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/score_tile.cuh"
+#include "sea/detail/checks/graphs.hpp"
 
 // Float products find candidates, double precision decides; host/cpu/topk_dot.cpp has the argument and the
 // bound, which are the same here.
@@ -356,14 +357,7 @@ void CudaBackend::topk_dot(ConstMatrixView queries, ConstMatrixView keys, std::i
                            const CsrPatternView& excluded, IndexView ids, VectorView scores,
                            Workspace workspace) {
   const char* name = "topk_dot";
-  cuda::require(queries.columns == keys.columns && keys.columns > 0, name,
-                "queries and keys must have one width, of at least 1");
-  cuda::require(k >= 1 && k <= keys.rows, name, "k must be between 1 and the number of keys");
-  cuda::require_size(name, "ids", ids.size(), queries.rows * k);
-  cuda::require_size(name, "scores", scores.size(), queries.rows * k);
-  cuda::require(
-      excluded.row_offsets == nullptr || (excluded.rows == queries.rows && excluded.columns == keys.rows),
-      name, "excluded must be queries x keys");
+  checks::topk_dot(queries, keys, k, excluded, ids, scores);
   const Plan plan(queries.rows, keys.rows, k, context_->multiprocessors);
   const std::int64_t candidates = plan.panel_rows * plan.capacity;
   const std::int64_t exact = 2 * plan.exact_blocks * plan.exact_capacity;

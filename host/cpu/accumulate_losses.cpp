@@ -1,13 +1,10 @@
-#include "cpu/check.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
 void CpuBackend::accumulate_losses(VectorView terms, ConstVectorView weights, std::span<double> sums) {
-  cpu::require(!terms.empty(), "accumulate_losses", "terms must have at least the total");
-  cpu::require_size("accumulate_losses", "weights", weights.size(),
-                    static_cast<std::int64_t>(terms.size()) - 1);
-  cpu::require_size("accumulate_losses", "sums", sums.size(), static_cast<std::int64_t>(terms.size()));
+  checks::accumulate_losses(terms, weights, sums);
   double total = 0.0;
   for (std::size_t t = 0; t < weights.size(); ++t) {
     total += static_cast<double>(weights[t]) * static_cast<double>(terms[t]);

@@ -1,6 +1,6 @@
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/fast_exp.hpp"
 
 namespace sea {
@@ -34,7 +34,7 @@ void map_backward(ThreadPool& pool, ConstMatrixView y, ConstMatrixView dy, Matri
 }  // namespace
 
 void CpuBackend::activate(Activation activation, ConstMatrixView x, MatrixView y) {
-  cpu::require_shape("activate", "y", y, x.rows, x.columns);
+  checks::activate(x, y);
   switch (activation) {
     case Activation::sigmoid:
       return map(*pool_, x, y, [](float value) { return fast_sigmoid(value); });
@@ -45,8 +45,7 @@ void CpuBackend::activate(Activation activation, ConstMatrixView x, MatrixView y
 
 void CpuBackend::activate_backward(Activation activation, ConstMatrixView y, ConstMatrixView dy,
                                    MatrixView dx) {
-  cpu::require_shape("activate_backward", "dy", dy, y.rows, y.columns);
-  cpu::require_shape("activate_backward", "dx", dx, y.rows, y.columns);
+  checks::activate_backward(y, dy, dx);
   switch (activation) {
     case Activation::sigmoid:
       return map_backward(*pool_, y, dy, dx, [](float value) { return value * (1.0f - value); });

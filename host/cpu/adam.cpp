@@ -1,19 +1,17 @@
 #include <algorithm>
 
 #include "cpu/adam_update.hpp"
-#include "cpu/check.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
 void CpuBackend::adam(VectorView parameters, ConstVectorView gradients, VectorView first_moment,
                       VectorView second_moment, const AdamSettings& settings, const OptimizerState* state) {
   const auto count = static_cast<std::int64_t>(parameters.size());
-  if (!gradients.empty()) cpu::require_size("adam", "gradients", gradients.size(), count);
-  cpu::require_size("adam", "first_moment", first_moment.size(), count);
-  cpu::require_size("adam", "second_moment", second_moment.size(), count);
+  checks::adam(parameters, gradients, first_moment, second_moment);
   const detail::AdamStep step = detail::adam_step(settings, state->learning_rate, state->step + 1);
   constexpr std::int64_t block_size = 16384;
   static constexpr float zeros[block_size] = {};

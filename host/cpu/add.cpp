@@ -1,13 +1,12 @@
 
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
 void CpuBackend::add(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
-  cpu::require_shape("add", "b", b, a.rows, a.columns);
-  cpu::require_shape("add", "y", y, a.rows, a.columns);
+  checks::add(a, b, y);
   cpu::for_each_row(*pool_, a.rows, a.columns, [&](std::int64_t i) {
     const float* a_row = a.row(i);
     const float* b_row = b.row(i);

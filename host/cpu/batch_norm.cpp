@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/check.hpp"
 #include "cpu/column_sums.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
@@ -32,12 +32,7 @@ void CpuBackend::batch_norm(ConstMatrixView x, ConstVectorView scale, ConstVecto
                             bool relu, VectorView mean, VectorView inverse_deviation, MatrixView y,
                             Workspace workspace) {
   const std::int64_t rows = x.rows, columns = x.columns;
-  cpu::require_shape("batch_norm", "y", y, rows, columns);
-  cpu::require_size("batch_norm", "scale", scale.size(), columns);
-  cpu::require_size("batch_norm", "shift", shift.size(), columns);
-  cpu::require_size("batch_norm", "mean", mean.size(), columns);
-  cpu::require_size("batch_norm", "inverse_deviation", inverse_deviation.size(), columns);
-  cpu::require(rows > 0, "batch_norm", "at least one row is needed");
+  checks::batch_norm(x, scale, shift, mean, inverse_deviation, y);
 
   const std::int64_t blocks = cpu::blocks_of(rows, cpu::reduction_rows);
   cpu::Scratch scratch("batch_norm", workspace);
@@ -88,11 +83,7 @@ void CpuBackend::batch_norm_backward(ConstMatrixView x, ConstMatrixView y, Const
                                      ConstVectorView inverse_deviation, bool relu, MatrixView dx,
                                      VectorView dscale, VectorView dshift, Workspace workspace) {
   const std::int64_t rows = x.rows, columns = x.columns;
-  if (relu) cpu::require_shape("batch_norm_backward", "y", y, rows, columns);
-  cpu::require_shape("batch_norm_backward", "dy", dy, rows, columns);
-  cpu::require_shape("batch_norm_backward", "dx", dx, rows, columns);
-  cpu::require_size("batch_norm_backward", "dscale", dscale.size(), columns);
-  cpu::require_size("batch_norm_backward", "dshift", dshift.size(), columns);
+  checks::batch_norm_backward(x, y, dy, scale, mean, inverse_deviation, relu, dx, dscale, dshift);
 
   const std::int64_t blocks = cpu::blocks_of(rows, cpu::reduction_rows);
   const ConstMatrixView signs = relu ? y : dy;
@@ -143,15 +134,7 @@ void CpuBackend::batch_norm_double_backward(ConstMatrixView x, ConstMatrixView d
                                             VectorView dscale, Workspace workspace) {
   constexpr const char* name = "batch_norm_double_backward";
   const std::int64_t rows = x.rows, columns = x.columns;
-  cpu::require_shape(name, "dy", dy, rows, columns);
-  cpu::require_shape(name, "g", g, rows, columns);
-  cpu::require_shape(name, "ddy", ddy, rows, columns);
-  cpu::require_shape(name, "dx", dx, rows, columns);
-  cpu::require_size(name, "scale", scale.size(), columns);
-  cpu::require_size(name, "mean", mean.size(), columns);
-  cpu::require_size(name, "inverse_deviation", inverse_deviation.size(), columns);
-  cpu::require_size(name, "dscale", dscale.size(), columns);
-  cpu::require(rows > 0, name, "at least one row is needed");
+  checks::batch_norm_double_backward(x, dy, g, scale, mean, inverse_deviation, ddy, dx, dscale);
 
   const std::int64_t blocks = cpu::blocks_of(rows, cpu::reduction_rows);
   double* partials = cpu::Scratch(name, workspace).take<double>((blocks + 1) * most_sums * columns);

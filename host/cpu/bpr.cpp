@@ -8,6 +8,7 @@
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
 #include "sea/detail/bpr_divisor.hpp"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -58,15 +59,8 @@ void CpuBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchVi
                      float* loss, MatrixView d_users, MatrixView d_items, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
   const std::int64_t count = state->count;
-  cpu::require(users.columns == items.columns, "bpr", "users and items must have one width");
-  cpu::require_shape("bpr", "d_users", d_users, users.rows, users.columns);
-  cpu::require_shape("bpr", "d_items", d_items, items.rows, items.columns);
-  cpu::require_size("bpr", "positives", batch.positives.size(), batch_size);
-  cpu::require_size("bpr", "negatives", batch.negatives.size(), batch_size);
-  cpu::require_size("bpr", "nodes", order.nodes.size(), 3 * batch_size);
-  cpu::require_size("bpr", "sources", order.sources.size(), 3 * batch_size);
-  cpu::require(count >= 1 && count <= batch_size, "bpr",
-               "the count of the step state must be between 1 and the batch size");
+  checks::bpr(users, items, batch, order, d_users, d_items);
+  cpu::require_count("bpr", count, 1, batch_size);
 
   cpu::Scratch scratch("bpr", workspace);
   float* slopes = scratch.take<float>(batch_size);

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/variational_block.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -73,14 +73,7 @@ void CpuBackend::club(ConstMatrixView generic, ConstMatrixView unique, ConstInde
                       MatrixView d_unique, Workspace workspace) {
   const std::int64_t n = generic.rows;
   const std::int64_t width = generic.columns;
-  cpu::require(n > 0 && width > 0 && q.hidden > 0, name, "rows, columns and hidden units must be positive");
-  cpu::require(q.width == width, name, "q must have the width of generic");
-  cpu::require_shape(name, "unique", unique, n, width);
-  cpu::require_shape(name, "d_generic", d_generic, n, width);
-  cpu::require_shape(name, "d_unique", d_unique, n, width);
-  cpu::require_size(name, "permutation", permutation.size(), n);
-  cpu::require_size(name, "parameters", q.parameters.size(),
-                    VariationalNetworkView::parameter_count(width, q.hidden));
+  checks::club(generic, unique, permutation, q, d_generic, d_unique);
   for (const std::int32_t row : permutation) {
     if (row < 0 || row >= n) {
       throw Error(fmt::format("{}: the permutation names row {} and must stay in 0 to {}", name, row, n - 1));

@@ -1,13 +1,13 @@
 #include <algorithm>
 
 #include "cpu/adam_update.hpp"
-#include "cpu/check.hpp"
 #include "cpu/chunks.hpp"
 #include "cpu/column_sums.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/variational_block.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -115,18 +115,10 @@ double fit_block(const QNetwork& q, std::int64_t rows, const float* x, const flo
 void CpuBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden, VectorView parameters,
                           VectorView first_moment, VectorView second_moment, const AdamSettings& settings,
                           const OptimizerState* state, VectorView losses, Workspace workspace) {
-  cpu::require(!pairs.empty() && pairs.size() <= most_pairs, name, "there must be one pair or two");
+  checks::club_fit(pairs, hidden, parameters, first_moment, second_moment);
   const std::int64_t n = pairs[0].x.rows;
   const std::int64_t width = pairs[0].x.columns;
-  cpu::require(n > 0 && width > 0 && hidden > 0, name, "rows, columns and hidden units must be positive");
-  for (const PairView& pair : pairs) {
-    cpu::require_shape(name, "x", pair.x, n, width);
-    cpu::require_shape(name, "y", pair.y, n, width);
-  }
   const std::int64_t count = VariationalNetworkView::parameter_count(width, hidden);
-  cpu::require_size(name, "parameters", parameters.size(), count);
-  cpu::require_size(name, "first_moment", first_moment.size(), count);
-  cpu::require_size(name, "second_moment", second_moment.size(), count);
 
   const std::int64_t pair_blocks = blocks_of(n, q_rows);
   const std::int64_t blocks = static_cast<std::int64_t>(pairs.size()) * pair_blocks;

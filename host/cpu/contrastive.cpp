@@ -10,6 +10,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -185,20 +186,10 @@ void CpuBackend::contrastive(ConstMatrixView queries, ConstMatrixView keys, Cons
                              const ContrastiveSettings& settings, const StepState* state, float weight,
                              float* loss, MatrixView d_queries, MatrixView d_keys, Workspace workspace) {
   const std::int64_t n = queries.rows, width = queries.columns;
-  cpu::require(n > 0 && keys.rows > 0 && width > 0, name, "there must be a query, a key and a column");
-  cpu::require(settings.temperature > 0.0f && std::isfinite(settings.temperature), name,
-               "the temperature must be positive");
-  cpu::require(settings.epsilon >= 0.0f, name, "epsilon must not be negative");
-  cpu::require_shape(name, "keys", keys, positives.empty() ? n : keys.rows, width);
-  cpu::require_shape(name, "d_queries", d_queries, n, width);
-  cpu::require_shape(name, "d_keys", d_keys, keys.rows, width);
+  checks::contrastive(queries, keys, positives, settings, d_queries, d_keys);
   const std::int64_t count = state != nullptr ? state->count : n;
-  cpu::require(count >= 1 && count <= n, name,
-               "the count of the step state must be between 1 and the number of queries");
-  if (!positives.empty()) {
-    cpu::require_size(name, "positives", positives.size(), n);
-    require_positives(positives, count, keys.rows);
-  }
+  cpu::require_count(name, count, 1, n);
+  if (!positives.empty()) require_positives(positives, count, keys.rows);
 
   const std::int64_t key_count = positives.empty() ? count : keys.rows;
   const std::int64_t column_count = key_count + (settings.intra ? count : 0);

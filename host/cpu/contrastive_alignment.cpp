@@ -4,12 +4,12 @@
 #include <cmath>
 
 #include "cpu/alignment_tiles.hpp"
-#include "cpu/check.hpp"
 #include "cpu/chunks.hpp"
 #include "cpu/dot.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/error.hpp"
 
 namespace sea {
@@ -306,13 +306,7 @@ void CpuBackend::contrastive_alignment(ConstMatrixView text, ConstMatrixView vis
                                        MatrixView d_text, MatrixView d_visual, Workspace workspace) {
   const std::int64_t n = text.rows;
   const std::int64_t width = text.columns;
-  cpu::require(n > 0 && width > 0, name, "there must be a row and a column");
-  cpu::require_shape(name, "visual", visual, n, width);
-  cpu::require_shape(name, "d_text", d_text, n, width);
-  cpu::require_shape(name, "d_visual", d_visual, n, width);
-  if (!(temperature >= 0.025f && std::isfinite(temperature))) {
-    throw Error(fmt::format("{}: temperature is {} and must be 0.025 or larger", name, temperature));
-  }
+  checks::contrastive_alignment(text, visual, temperature, d_text, d_visual);
 
   const bool sampled = !samples.empty();
   const std::int64_t keys = sampled ? static_cast<std::int64_t>(samples.size()) : n;

@@ -5,6 +5,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/fixed_dot.hpp"
 
 namespace sea {
@@ -24,12 +25,9 @@ std::size_t CpuBackend::cosine_loss_workspace(std::int64_t rows) const {
 void CpuBackend::cosine_loss(ConstMatrixView x, ConstMatrixView target, const StepState* state, float weight,
                              float* loss, MatrixView dx, Workspace workspace) {
   const std::int64_t rows = x.rows, width = x.columns;
-  cpu::require(rows > 0 && width > 0, name, "there must be a row and a column");
-  cpu::require_shape(name, "target", target, rows, width);
-  cpu::require_shape(name, "dx", dx, rows, width);
+  checks::cosine_loss(x, target, dx);
   const std::int64_t count = state != nullptr ? state->count : rows;
-  cpu::require(count >= 1 && count <= rows, name,
-               "the count of the step state must be between 1 and the number of rows");
+  cpu::require_count(name, count, 1, rows);
 
   const std::int64_t blocks = cpu::blocks_of(rows, rows_per_task);
   double* losses = cpu::Scratch(name, workspace).take<double>(blocks);

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 #include "sea/fixed_dot.hpp"
 
 namespace sea {
@@ -15,8 +15,7 @@ constexpr double smallest_norm = 1e-8;
 }  // namespace
 
 void CpuBackend::cosine_scale(ConstMatrixView x, ConstMatrixView e, MatrixView y) {
-  cpu::require_shape("cosine_scale", "e", e, x.rows, x.columns);
-  cpu::require_shape("cosine_scale", "y", y, x.rows, x.columns);
+  checks::cosine_scale(x, e, y);
   const std::int64_t width = x.columns;
   cpu::for_each_row(*pool_, x.rows, width, [&](std::int64_t i) {
     const float* x_row = x.row(i);
@@ -32,10 +31,7 @@ void CpuBackend::cosine_scale(ConstMatrixView x, ConstMatrixView e, MatrixView y
 
 void CpuBackend::cosine_scale_backward(ConstMatrixView x, ConstMatrixView e, ConstMatrixView dy,
                                        MatrixView dx, MatrixView de) {
-  cpu::require_shape("cosine_scale_backward", "e", e, x.rows, x.columns);
-  cpu::require_shape("cosine_scale_backward", "dy", dy, x.rows, x.columns);
-  cpu::require_shape("cosine_scale_backward", "dx", dx, x.rows, x.columns);
-  cpu::require_shape("cosine_scale_backward", "de", de, x.rows, x.columns);
+  checks::cosine_scale_backward(x, e, dy, dx, de);
   const std::int64_t width = x.columns;
   cpu::for_each_row(*pool_, x.rows, width, [&](std::int64_t i) {
     const float* x_row = x.row(i);

@@ -1,5 +1,6 @@
 #include "cpu/check.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/detail/decoder_terms.hpp"
 
 namespace sea {
@@ -9,11 +10,8 @@ void CpuBackend::decoder_loss(ConstMatrixView cosines, float temperature, const 
                               float weight, float* loss, MatrixView d_cosines) {
   constexpr const char* name = "decoder_loss";
   const std::int64_t n = cosines.rows, count = state != nullptr ? state->count : n;
-  cpu::require_shape(name, "cosines", cosines, n, 3);
-  cpu::require_shape(name, "d_cosines", d_cosines, n, 3);
-  cpu::require(count >= 1 && count <= n, name,
-               "the count of the step state must be between 1 and the number of rows");
-  cpu::require(temperature > 0.0f, name, "the temperature must be positive");
+  checks::decoder_loss(cosines, temperature, d_cosines);
+  cpu::require_count(name, count, 1, n);
   const double inverse = 1.0 / static_cast<double>(temperature);
   const double share = static_cast<double>(weight) * inverse / static_cast<double>(count);
   double s = 0.0;

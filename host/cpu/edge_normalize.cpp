@@ -5,6 +5,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/graphs.hpp"
 
 namespace sea {
 
@@ -13,20 +14,19 @@ namespace {
 /// Rows are short, a few dozen entries: they are shared out as if they had this many.
 constexpr std::int64_t usual_entries = 64;
 
-void require_vectors(const char* name, const CsrPatternView& pattern, std::size_t values, std::size_t results,
-                     std::size_t roots) {
-  cpu::require(pattern.rows == pattern.columns, name, "the pattern must be square");
+void require_entries(const char* name, const CsrPatternView& pattern, std::size_t values,
+                     std::size_t results) {
   const auto entries = static_cast<std::size_t>(pattern.row_offsets[pattern.rows]);
   cpu::require(values >= entries && results >= entries, name,
                "there must be a value for every entry of the pattern");
-  cpu::require_size(name, "inverse_roots", roots, pattern.rows);
 }
 
 }  // namespace
 
 void CpuBackend::edge_normalize(const CsrPatternView& pattern, ConstVectorView values, VectorView normalized,
                                 VectorView inverse_roots) {
-  require_vectors("edge_normalize", pattern, values.size(), normalized.size(), inverse_roots.size());
+  checks::edge_normalize(pattern, inverse_roots);
+  require_entries("edge_normalize", pattern, values.size(), normalized.size());
   const std::int64_t* offsets = pattern.row_offsets;
   cpu::for_each_row(*pool_, pattern.rows, usual_entries, [&](std::int64_t i) {
     double sum = 0.0;
@@ -49,9 +49,8 @@ void CpuBackend::edge_normalize_backward(const CsrPatternView& pattern, const Cs
                                          ConstVectorView inverse_roots, ConstVectorView dnormalized,
                                          VectorView dvalues, Workspace workspace) {
   constexpr const char* name = "edge_normalize_backward";
-  require_vectors(name, pattern, values.size(), dvalues.size(), inverse_roots.size());
-  cpu::require(transpose.rows == pattern.rows && transpose.columns == pattern.rows, name,
-               "the transpose must have the shape of the pattern");
+  checks::edge_normalize_backward(pattern, transpose, inverse_roots);
+  require_entries(name, pattern, values.size(), dvalues.size());
   cpu::require(permutation.size() >= static_cast<std::size_t>(transpose.row_offsets[transpose.rows]), name,
                "the permutation must have a place for every entry of the transpose");
   cpu::require(dnormalized.size() >= static_cast<std::size_t>(pattern.row_offsets[pattern.rows]), name,

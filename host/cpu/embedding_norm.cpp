@@ -7,6 +7,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 #include "sea/fixed_dot.hpp"
 
 namespace sea {
@@ -31,15 +32,8 @@ void CpuBackend::embedding_norm(ConstMatrixView users, ConstMatrixView items, co
                                 Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
   const std::int64_t count = state->count, width = users.columns;
-  cpu::require(users.columns == items.columns, name, "users and items must have one width");
-  cpu::require_shape(name, "d_users", d_users, users.rows, width);
-  cpu::require_shape(name, "d_items", d_items, items.rows, width);
-  cpu::require_size(name, "positives", batch.positives.size(), batch_size);
-  cpu::require_size(name, "negatives", batch.negatives.size(), batch_size);
-  cpu::require_size(name, "nodes", order.nodes.size(), 3 * batch_size);
-  cpu::require_size(name, "sources", order.sources.size(), 3 * batch_size);
-  cpu::require(count >= 1 && count <= batch_size, name,
-               "the count of the step state must be between 1 and the batch size");
+  checks::embedding_norm(users, items, batch, order, d_users, d_items);
+  cpu::require_count(name, count, 1, batch_size);
 
   const std::int64_t blocks = cpu::blocks_of(count, triples_per_block);
   ThreeSums* partial_squares = cpu::Scratch(name, workspace).take<ThreeSums>(blocks);

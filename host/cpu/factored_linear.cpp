@@ -1,51 +1,28 @@
 #include <algorithm>
-#include <array>
 
 #include "cpu/adam_update.hpp"
-#include "cpu/check.hpp"
 #include "cpu/column_sums.hpp"
 #include "cpu/gemm.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
+#include "sea/detail/linear_readers.hpp"
 
 namespace sea {
 
 namespace {
 
-constexpr int most_readers = 16;
+using detail::for_each_segment;
+using detail::output_count;
+using detail::ReaderSegment;
 
-/// A range of the wide layer's columns between two neighbouring borders of readers, and the range of C's rows
-/// that covers every reader which looks at it. What C holds outside such blocks is zero, and no product
-/// touches it.
-struct Segment {
-  std::int64_t first_column, columns;
-  std::int64_t first_row, rows;
-};
-
-/// C, the readers' weights stacked and spread out over all columns, with its segments.
+/// C, the readers' weights stacked and spread out over all columns.
 class StackedReaders {
  public:
   /// `c` has room for outputs x width values. `width` is that of the wide layer.
-  StackedReaders(const char* name, std::span<const LinearReader> readers, std::int64_t width, float* c)
-      : readers_(readers), c_(c, 0, width) {
-    cpu::require(!readers.empty() && readers.size() <= most_readers, name, "1 to 16 readers are allowed");
-    std::array<std::int64_t, 2 * most_readers + 2> borders{0, width};
-    std::size_t border_count = 2;
-    for (const LinearReader& reader : readers) {
-      const std::int64_t end = reader.first_column + reader.weight.columns;
-      cpu::require(reader.first_column >= 0 && end <= width, name,
-                   "a reader looks beyond the layer's columns");
-      cpu::require_size(name, "a reader's bias", reader.bias.size(), reader.weight.rows);
-      borders[border_count++] = reader.first_column;
-      borders[border_count++] = end;
-      c_.rows += reader.weight.rows;
-    }
-    std::sort(borders.begin(), borders.begin() + border_count);
-    for (std::size_t b = 0; b + 1 < border_count; ++b) {
-      if (borders[b] < borders[b + 1]) add_segment(borders[b], borders[b + 1] - borders[b]);
-    }
-  }
+  StackedReaders(std::span<const LinearReader> readers, std::int64_t width, float* c)
+      : readers_(readers), c_(c, output_count(readers), width) {}
 
   /// Fills C. Rows are independent.
   void pack(ThreadPool& pool) const {
@@ -62,38 +39,14 @@ class StackedReaders {
   }
 
   /// First of reader r's rows in C.
-  std::int64_t first_row(std::int64_t r) const {
-    std::int64_t row = 0;
-    for (std::int64_t before = 0; before < r; ++before) row += readers_[before].weight.rows;
-    return row;
-  }
+  std::int64_t first_row(std::int64_t r) const { return output_count(readers_.first(r)); }
+  std::span<const LinearReader> readers() const { return readers_; }
   ConstMatrixView c() const { return c_; }
-  std::span<const Segment> segments() const { return {segments_.data(), segment_count_}; }
 
  private:
-  void add_segment(std::int64_t first_column, std::int64_t columns) {
-    std::int64_t begin = c_.rows, end = 0, row = 0;
-    for (const LinearReader& reader : readers_) {
-      if (reader.first_column <= first_column && first_column < reader.first_column + reader.weight.columns) {
-        begin = std::min(begin, row);
-        end = std::max(end, row + reader.weight.rows);
-      }
-      row += reader.weight.rows;
-    }
-    segments_[segment_count_++] = {first_column, columns, std::min(begin, end), end - std::min(begin, end)};
-  }
-
   std::span<const LinearReader> readers_;
   MatrixView c_;
-  std::array<Segment, 2 * most_readers + 1> segments_{};
-  std::size_t segment_count_ = 0;
 };
-
-std::int64_t output_count(std::span<const LinearReader> readers) {
-  std::int64_t outputs = 0;
-  for (const LinearReader& reader : readers) outputs += reader.weight.rows;
-  return outputs;
-}
 
 /// Tiles of dW = C^T dM: small enough to be still in the cache when Adam reads them.
 constexpr std::int64_t tile_rows = 128;
@@ -105,7 +58,7 @@ template <class Body>
 void for_each_gradient_tile(ThreadPool& pool, const StackedReaders& stacked, ConstMatrixView dm,
                             float* scratch, const Body& body) {
   const std::int64_t across = cpu::blocks_of(dm.columns, tile_columns);
-  for (const Segment& segment : stacked.segments()) {
+  for_each_segment(stacked.readers(), stacked.c().columns, [&](const ReaderSegment& segment) {
     pool.parallel_for(cpu::blocks_of(segment.columns, tile_rows) * across, [&](std::int64_t block, int slot) {
       const std::int64_t offset = block / across * tile_rows, column = block % across * tile_columns;
       const std::int64_t row = segment.first_column + offset;
@@ -121,7 +74,7 @@ void for_each_gradient_tile(ThreadPool& pool, const StackedReaders& stacked, Con
       }
       body(row, column, tile);
     });
-  }
+  });
 }
 
 }  // namespace
@@ -138,25 +91,22 @@ void CpuBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, Cons
                                  Workspace workspace) {
   const char* name = "factored_linear";
   const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(readers);
-  cpu::require_shape(name, "weight", weight, width, in);
-  cpu::require_size(name, "bias", bias.size(), width);
-  cpu::require_shape(name, "m", m, out, in);
-  cpu::require_shape(name, "y", y, n, out);
+  checks::factored_linear(x, weight, bias, readers, m, y);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(name, readers, width, scratch.take<float>(out * width));
+  const StackedReaders stacked(readers, width, scratch.take<float>(out * width));
   float* constants = scratch.take<float>(out);
   stacked.pack(*pool_);
 
   // M = C W, a segment at a time; rows that no segment has touched yet are zero.
   pool_->parallel_for(out, [&](std::int64_t i, int) { std::fill_n(m.row(i), in, 0.0f); });
-  for (const Segment& segment : stacked.segments()) {
+  for_each_segment(readers, width, [&](const ReaderSegment& segment) {
     matmul(Transpose::no, Transpose::no, 1.0f,
            stacked.c()
                .row_range(segment.first_row, segment.rows)
                .column_range(segment.first_column, segment.columns),
            weight.row_range(segment.first_column, segment.columns), 1.0f,
            m.row_range(segment.first_row, segment.rows));
-  }
+  });
   // What is added to every row: C b and the readers' own biases.
   for (std::size_t r = 0; r < readers.size(); ++r) {
     const LinearReader& reader = readers[r];
@@ -184,14 +134,9 @@ void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView wei
                                           VectorView dbias, Workspace workspace) {
   const char* name = "factored_linear_backward";
   const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(readers);
-  cpu::require_shape(name, "weight", weight, width, in);
-  cpu::require_size(name, "bias", bias.size(), width);
-  cpu::require_shape(name, "dy", dy, n, out);
-  cpu::require_shape(name, "dm", dm, out, in);
-  cpu::require_size(name, "gradients", gradients.size(), static_cast<std::int64_t>(readers.size()));
-  cpu::require_size(name, "dbias", dbias.size(), width);
+  checks::factored_linear_backward(x, weight, bias, readers, dy, dm, gradients, dbias);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(name, readers, width, scratch.take<float>(out * width));
+  const StackedReaders stacked(readers, width, scratch.take<float>(out * width));
   const MatrixView dc(scratch.take<float>(out * width), out, width);
   const std::int64_t blocks = cpu::blocks_of(n, cpu::reduction_rows);
   float* sums = scratch.take<float>((blocks + 1) * out);
@@ -204,11 +149,11 @@ void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView wei
                   partial_sums + block * out);
   });
   cpu::sum_partials(partial_sums, blocks, out, sums);
-  for (const Segment& segment : stacked.segments()) {
+  for_each_segment(readers, width, [&](const ReaderSegment& segment) {
     matmul(Transpose::no, Transpose::yes, 1.0f, dm.row_range(segment.first_row, segment.rows),
            weight.row_range(segment.first_column, segment.columns), 0.0f,
            dc.row_range(segment.first_row, segment.rows).column_range(segment.first_column, segment.columns));
-  }
+  });
 
   std::fill(dbias.begin(), dbias.end(), 0.0f);
   for (std::size_t r = 0; r < readers.size(); ++r) {
@@ -216,8 +161,6 @@ void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView wei
     const LinearReaderGradient& gradient = gradients[r];
     const std::int64_t first = stacked.first_row(static_cast<std::int64_t>(r)),
                        columns = reader.weight.columns;
-    cpu::require_shape(name, "a reader's gradient", gradient.weight, reader.weight.rows, columns);
-    cpu::require_size(name, "a reader's bias gradient", gradient.bias.size(), reader.weight.rows);
     for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
       const float sum = sums[first + i];
       const float* from = dc.row(first + i) + reader.first_column;
@@ -239,9 +182,9 @@ void CpuBackend::factored_linear_weight_gradient(std::span<const LinearReader> r
                                                  MatrixView dweight, Workspace workspace) {
   const char* name = "factored_linear_weight_gradient";
   const std::int64_t out = output_count(readers);
-  cpu::require_shape(name, "dm", dm, out, dweight.columns);
+  checks::factored_linear_weight_gradient(readers, dm, dweight);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(name, readers, dweight.rows, scratch.take<float>(out * dweight.rows));
+  const StackedReaders stacked(readers, dweight.rows, scratch.take<float>(out * dweight.rows));
   float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
   stacked.pack(*pool_);
   for_each_gradient_tile(*pool_, stacked, dm, tiles,
@@ -258,11 +201,9 @@ void CpuBackend::factored_linear_update(std::span<const LinearReader> readers, C
                                         Workspace workspace) {
   const char* name = "factored_linear_update";
   const std::int64_t out = output_count(readers);
-  cpu::require_shape(name, "dm", dm, out, weight.columns);
-  cpu::require_shape(name, "first_moment", first_moment, weight.rows, weight.columns);
-  cpu::require_shape(name, "second_moment", second_moment, weight.rows, weight.columns);
+  checks::factored_linear_update(readers, dm, weight, first_moment, second_moment);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(name, readers, weight.rows, scratch.take<float>(out * weight.rows));
+  const StackedReaders stacked(readers, weight.rows, scratch.take<float>(out * weight.rows));
   float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
   stacked.pack(*pool_);
   const detail::AdamStep step = detail::adam_step(settings, state->learning_rate, state->step + 1);

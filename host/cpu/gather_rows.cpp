@@ -4,15 +4,15 @@
 #include "cpu/row_blocks.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 
 namespace sea {
 
 void CpuBackend::gather_rows(ConstMatrixView x, ConstIndexView index, const StepState* state, MatrixView y) {
   const auto size = static_cast<std::int64_t>(index.size());
   const std::int64_t count = state != nullptr ? state->count : size;
-  cpu::require_shape("gather_rows", "y", y, size, x.columns);
-  cpu::require(count >= 0 && count <= size, "gather_rows",
-               "the count of the step state must not exceed the number of indices");
+  checks::gather_rows(x, index, y);
+  cpu::require_count("gather_rows", count, 0, size);
   cpu::for_each_row(*pool_, size, x.columns, [&](std::int64_t i) {
     if (i < count) {
       std::copy_n(x.row(index[i]), x.columns, y.row(i));
@@ -26,11 +26,8 @@ void CpuBackend::gather_rows_backward(ConstMatrixView dy, const BatchOrderView& 
                                       std::int64_t first_node, const StepState* state, MatrixView dx) {
   constexpr const char* name = "gather_rows_backward";
   const std::int64_t batch_size = dy.rows, count = state->count, width = dy.columns;
-  cpu::require_shape(name, "dx", dx, dx.rows, width);
-  cpu::require_size(name, "nodes", order.nodes.size(), 3 * batch_size);
-  cpu::require_size(name, "sources", order.sources.size(), 3 * batch_size);
-  cpu::require(count >= 0 && count <= batch_size, name,
-               "the count of the step state must not exceed the batch size");
+  checks::gather_rows_backward(dy, order, dx);
+  cpu::require_count(name, count, 0, batch_size);
   const std::int64_t first_source = static_cast<std::int64_t>(role) * batch_size;
   const std::int32_t* first = order.nodes.data();
   const std::int32_t* last = first + 3 * count;

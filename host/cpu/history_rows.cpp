@@ -4,6 +4,7 @@
 #include "cpu/row_blocks.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 
 namespace sea {
 
@@ -11,9 +12,8 @@ void CpuBackend::history_rows(const CsrPatternView& history, ConstIndexView user
                               const StepState* state, MatrixView y) {
   constexpr const char* name = "history_rows";
   const auto batch_size = static_cast<std::int64_t>(users.size());
-  cpu::require_shape(name, "y", y, batch_size, history.columns);
-  cpu::require(state->count >= 0 && state->count <= batch_size, name,
-               "the count of the step state must not exceed the batch size");
+  checks::history_rows(history, users, y);
+  cpu::require_count(name, state->count, 0, batch_size);
   cpu::for_each_row(*pool_, batch_size, y.columns, [&](std::int64_t i) {
     const bool valid = i < state->count;
     std::fill_n(y.row(i), y.columns, valid && inverted ? 1.0f : 0.0f);

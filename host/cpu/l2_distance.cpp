@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/losses.hpp"
 
 namespace sea {
 
@@ -18,10 +18,7 @@ void CpuBackend::l2_distance(ConstMatrixView generic, ConstMatrixView unique, fl
                              MatrixView d_generic, MatrixView d_unique, Workspace workspace) {
   const std::int64_t n = generic.rows;
   const std::int64_t width = generic.columns;
-  cpu::require(n > 0 && width > 0, name, "there must be a row and a column");
-  cpu::require_shape(name, "unique", unique, n, width);
-  cpu::require_shape(name, "d_generic", d_generic, n, width);
-  cpu::require_shape(name, "d_unique", d_unique, n, width);
+  checks::l2_distance(generic, unique, d_generic, d_unique);
 
   const std::int64_t block_rows = cpu::rows_per_block(width);
   const std::int64_t blocks = cpu::blocks_of(n, block_rows);

@@ -1,11 +1,11 @@
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
 void CpuBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
-  cpu::require_shape("leaky_relu", "y", y, x.rows, x.columns);
+  checks::leaky_relu(x, y);
   cpu::for_each_row(*pool_, x.rows, x.columns, [&](std::int64_t i) {
     const float* in = x.row(i);
     float* out = y.row(i);
@@ -17,8 +17,7 @@ void CpuBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
 }
 
 void CpuBackend::leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) {
-  cpu::require_shape("leaky_relu_backward", "dy", dy, y.rows, y.columns);
-  cpu::require_shape("leaky_relu_backward", "dx", dx, y.rows, y.columns);
+  checks::leaky_relu_backward(y, dy, dx);
   cpu::for_each_row(*pool_, y.rows, y.columns, [&](std::int64_t i) {
     const float* value = y.row(i);
     const float* in = dy.row(i);

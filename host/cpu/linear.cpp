@@ -1,19 +1,17 @@
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/column_sums.hpp"
 #include "cpu/gemm.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
 void CpuBackend::linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) {
   const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
-  cpu::require_shape("linear", "weight", weight, out, in);
-  cpu::require_shape("linear", "y", y, n, out);
-  cpu::require_size("linear", "bias", bias.size(), out);
+  checks::linear(x, weight, bias, y);
   pool_->parallel_for(cpu::blocks_of(n, cpu::reduction_rows), [&](std::int64_t block, int) {
     const std::int64_t first = block * cpu::reduction_rows, rows = std::min(cpu::reduction_rows, n - first);
     for (std::int64_t i = first; i < first + rows; ++i) std::copy_n(bias.data(), out, y.row(i));
@@ -29,12 +27,7 @@ std::size_t CpuBackend::linear_backward_workspace(std::int64_t n, std::int64_t i
 void CpuBackend::linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy, MatrixView dx,
                                  MatrixView dweight, VectorView dbias, Workspace workspace) {
   const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
-  cpu::require_shape("linear_backward", "weight", weight, out, in);
-  cpu::require_shape("linear_backward", "dy", dy, n, out);
-  cpu::require_shape("linear_backward", "dweight", dweight, out, in);
-  cpu::require_size("linear_backward", "dbias", dbias.size(), out);
-  if (!dx.empty()) cpu::require_shape("linear_backward", "dx", dx, n, in);
-  cpu::require(dweight.contiguous(), "linear_backward", "dweight must have no gaps");
+  checks::linear_backward(x, weight, dy, dx, dweight, dbias);
   // Each block of rows leaves its share of dW and of dbias behind it; the shares are added in block order.
   const std::int64_t blocks = cpu::blocks_of(n, cpu::reduction_rows);
   cpu::Scratch scratch("linear_backward", workspace);
@@ -49,8 +42,7 @@ void CpuBackend::linear_backward(ConstMatrixView x, ConstMatrixView weight, Cons
     cpu::gemm(Transpose::no, Transpose::no, rows, in, out, 1.0f, dy.row(first), dy.leading_dimension,
               weight.data, weight.leading_dimension, 0.0f, dx.row(first), dx.leading_dimension);
   });
-  if (n == 0) return;
-  cpu::sum_partials(partials, blocks, out * in, dweight.data);
+  cpu::sum_partials(partials, blocks, dweight);
   cpu::sum_partials(bias_partials, blocks, out, dbias.data());
 }
 

@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/gemm.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
@@ -36,8 +36,7 @@ void CpuBackend::matmul(Transpose transpose_a, Transpose transpose_b, float alph
                         ConstMatrixView b, float beta, MatrixView c) {
   const bool flip_a = transpose_a == Transpose::yes, flip_b = transpose_b == Transpose::yes;
   const std::int64_t m = c.rows, n = c.columns, k = flip_a ? a.rows : a.columns;
-  cpu::require_shape("matmul", "a", a, flip_a ? k : m, flip_a ? m : k);
-  cpu::require_shape("matmul", "b", b, flip_b ? n : k, flip_b ? k : n);
+  checks::matmul(transpose_a, transpose_b, a, b, c);
   if (c.empty()) return;
   const Tiling tile = tiling(m, n, k);
   const std::int64_t tiles_across = cpu::blocks_of(n, tile.columns);

@@ -7,6 +7,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/fixed_dot.hpp"
 
 namespace sea {
@@ -31,10 +32,8 @@ std::size_t CpuBackend::matrix_norm_workspace(std::int64_t n, std::int64_t width
 void CpuBackend::matrix_norm(ConstMatrixView x, MatrixNorm norm, double divisor, const StepState* state,
                              float weight, float* loss, MatrixView dx, Workspace workspace) {
   const std::int64_t n = x.rows, width = x.columns, count = state != nullptr ? state->count : n;
-  cpu::require_shape(name, "dx", dx, n, width);
-  cpu::require(count >= 1 && count <= n && width >= 1, name,
-               "there must be a row and a column, and no more in the batch than there are");
-  cpu::require(divisor > 0.0, name, "the divisor must be positive");
+  checks::matrix_norm(x, divisor, dx);
+  cpu::require_count(name, count, 1, n);
 
   const std::int64_t block_rows = cpu::rows_per_block(width), blocks = cpu::blocks_of(count, block_rows);
   double* sums = cpu::Scratch(name, workspace).take<double>(blocks);

@@ -1,12 +1,11 @@
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 
 namespace sea {
 
 void CpuBackend::multiply(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
-  cpu::require_shape("multiply", "b", b, a.rows, a.columns);
-  cpu::require_shape("multiply", "y", y, a.rows, a.columns);
+  checks::multiply(a, b, y);
   cpu::for_each_row(*pool_, a.rows, a.columns, [&](std::int64_t i) {
     const float* a_row = a.row(i);
     const float* b_row = b.row(i);

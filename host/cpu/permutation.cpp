@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/steps.hpp"
 #include "sea/keyed_permutation.hpp"
 
 namespace sea {
@@ -11,8 +11,7 @@ namespace sea {
 void CpuBackend::permutation(std::uint64_t seed, RandomPurpose purpose, const StepState* state,
                              std::int64_t size, IndexView output) {
   const auto count = static_cast<std::int64_t>(output.size());
-  cpu::require(count >= 1 && count <= size && size < std::int64_t{1} << 31, "permutation",
-               "must have 1 <= output.size() <= size < 2^31");
+  checks::permutation(size, output);
   const KeyedPermutation image(seed, purpose, state->step, static_cast<std::uint32_t>(size));
   constexpr std::int64_t block_size = 1024;
   pool_->parallel_for(cpu::blocks_of(count, block_size), [&](std::int64_t block, int) {

@@ -3,12 +3,12 @@
 #include <memory>
 
 #include "cpu/candidates.hpp"
-#include "cpu/check.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/tile_product.hpp"
 #include "sea/cpu.hpp"
 #include "sea/detail/attentive_score.hpp"
+#include "sea/detail/checks/graphs.hpp"
 
 // Five tiles of products, the score out of them, and a row's best so far. Each product's sum runs over the
 // columns in ascending order whatever the tile, and tiles are whole vectors: no number of queries or threads
@@ -143,14 +143,7 @@ void CpuBackend::rank_attentive(ConstMatrixView queries, ConstMatrixView keys, s
                                 const CsrPatternView& excluded, IndexView ids, VectorView scores,
                                 Workspace workspace) {
   const std::int64_t width = queries.columns;
-  cpu::require(width > 0 && keys.columns == parts * width, name,
-               "keys must be five times as wide as queries, which must have a column");
-  cpu::require(k >= 1 && k <= keys.rows, name, "k must be between 1 and the number of keys");
-  cpu::require_size(name, "ids", ids.size(), queries.rows * k);
-  cpu::require_size(name, "scores", scores.size(), queries.rows * k);
-  cpu::require(
-      excluded.row_offsets == nullptr || (excluded.rows == queries.rows && excluded.columns == keys.rows),
-      name, "excluded must be queries x keys");
+  checks::rank_attentive(queries, keys, k, excluded, ids, scores);
   const std::size_t slot_bytes = Slot::bytes(width, k);
   std::byte* const slots = reinterpret_cast<std::byte*>(
       cpu::Scratch(name, workspace).take<char>(static_cast<std::int64_t>(slot_bytes) * pool_->threads()));

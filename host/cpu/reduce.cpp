@@ -6,6 +6,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/detail/reduction.hpp"
 #include "sea/fixed_dot.hpp"
 
@@ -42,9 +43,8 @@ std::size_t CpuBackend::reduce_workspace(std::int64_t n, std::int64_t width) con
 void CpuBackend::reduce(ConstMatrixView x, Reduction reduction, const StepState* state, float weight,
                         float* loss, MatrixView dx, Workspace workspace) {
   const std::int64_t n = x.rows, width = x.columns, count = state != nullptr ? state->count : n;
-  cpu::require_shape(name, "dx", dx, n, width);
-  cpu::require(count >= 1 && count <= n && width >= 1, name,
-               "there must be a row and a column, and no more in the batch than there are");
+  checks::reduce(x, dx);
+  cpu::require_count(name, count, 1, n);
   const double divisor = detail::reduction_divisor(reduction, count, width), share = weight / divisor;
   const std::int64_t block_rows = cpu::rows_per_block(width), blocks = cpu::blocks_of(n, block_rows);
   double* sums = cpu::Scratch(name, workspace).take<double>(blocks);

@@ -1,17 +1,16 @@
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/dot.hpp"
 #include "cpu/row_blocks.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 
 namespace sea {
 
 void CpuBackend::row_dot(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
   const std::int64_t width = a.columns, blocks = y.columns;
-  cpu::require_shape("row_dot", "b", b, a.rows, blocks * width);
-  cpu::require_shape("row_dot", "y", y, a.rows, blocks);
+  checks::row_dot(a, b, y);
   cpu::for_each_row(*pool_, a.rows, b.columns, [&](std::int64_t i) {
     for (std::int64_t block = 0; block < blocks; ++block)
       y(i, block) = cpu::dot(a.row(i), b.row(i) + block * width, width);
@@ -22,10 +21,7 @@ void CpuBackend::row_dot_backward(ConstMatrixView a, ConstMatrixView b, ConstMat
                                   MatrixView db) {
   constexpr const char* name = "row_dot_backward";
   const std::int64_t width = a.columns, blocks = dy.columns;
-  cpu::require_shape(name, "b", b, a.rows, blocks * width);
-  cpu::require_shape(name, "dy", dy, a.rows, blocks);
-  if (!da.empty()) cpu::require_shape(name, "da", da, a.rows, width);
-  if (!db.empty()) cpu::require_shape(name, "db", db, a.rows, b.columns);
+  checks::row_dot_backward(a, b, dy, da, db);
   cpu::for_each_row(*pool_, a.rows, b.columns, [&](std::int64_t i) {
     const float* from_a = a.row(i);
     if (!da.empty()) std::fill_n(da.row(i), width, 0.0f);

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/check.hpp"
 #include "cpu/dot.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 #include "sea/fixed_dot.hpp"
 
 namespace sea {
@@ -19,8 +19,7 @@ constexpr auto largest_inverse_norm = static_cast<float>(1.0 / smallest_norm);
 // The norm is a fixed-order sum in double precision and the rest is rounded once per step, so that unit rows,
 // and with them the neighbours of a near-tie, are the same bits on every backend.
 void CpuBackend::row_normalize(ConstMatrixView x, MatrixView y, VectorView inverse_norms) {
-  cpu::require_shape("row_normalize", "y", y, x.rows, x.columns);
-  cpu::require_size("row_normalize", "inverse_norms", inverse_norms.size(), x.rows);
+  checks::row_normalize(x, y, inverse_norms);
   cpu::for_each_row(*pool_, x.rows, x.columns, [&](std::int64_t i) {
     const float* x_row = x.row(i);
     float* y_row = y.row(i);
@@ -34,9 +33,7 @@ void CpuBackend::row_normalize(ConstMatrixView x, MatrixView y, VectorView inver
 
 void CpuBackend::row_normalize_backward(ConstMatrixView y, ConstVectorView inverse_norms, ConstMatrixView dy,
                                         MatrixView dx) {
-  cpu::require_size("row_normalize_backward", "inverse_norms", inverse_norms.size(), y.rows);
-  cpu::require_shape("row_normalize_backward", "dy", dy, y.rows, y.columns);
-  cpu::require_shape("row_normalize_backward", "dx", dx, y.rows, y.columns);
+  checks::row_normalize_backward(y, inverse_norms, dy, dx);
   cpu::for_each_row(*pool_, y.rows, y.columns, [&](std::int64_t i) {
     const float* y_row = y.row(i);
     const float* dy_row = dy.row(i);

@@ -4,6 +4,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/steps.hpp"
 #include "sea/keyed_permutation.hpp"
 
 namespace sea {
@@ -34,10 +35,7 @@ void CpuBackend::sample_batch(const SamplingView& sampling, std::uint64_t seed, 
                               const BatchView& batch) {
   const auto pairs = static_cast<std::int64_t>(sampling.pair_users.size());
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cpu::require_size("sample_batch", "pair_items", sampling.pair_items.size(), pairs);
-  cpu::require_size("sample_batch", "positives", batch.positives.size(), batch_size);
-  cpu::require_size("sample_batch", "negatives", batch.negatives.size(), batch_size);
-  cpu::require(!sampling.candidates.empty(), "sample_batch", "there must be at least one candidate");
+  checks::sample_batch(sampling, batch);
   cpu::require(state->first >= 0 && state->count >= 0 && state->count <= batch_size &&
                    state->first + state->count <= pairs,
                "sample_batch", "the batch of the step state must lie within the pairs and the batch size");

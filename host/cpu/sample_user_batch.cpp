@@ -4,6 +4,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/steps.hpp"
 #include "sea/detail/free_number.hpp"
 #include "sea/keyed_permutation.hpp"
 
@@ -18,11 +19,8 @@ constexpr std::uint32_t rejections = 32;
 void CpuBackend::sample_user_batch(const UserSamplingView& sampling, std::uint64_t seed,
                                    const StepState* state, const BatchView& batch) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cpu::require_size("sample_user_batch", "positives", batch.positives.size(), batch_size);
-  cpu::require_size("sample_user_batch", "negatives", batch.negatives.size(), batch_size);
-  cpu::require(!sampling.users.empty(), "sample_user_batch", "there must be at least one user");
-  cpu::require(state->count >= 0 && state->count <= batch_size, "sample_user_batch",
-               "the count of the step state must lie within the batch size");
+  checks::sample_user_batch(sampling, batch);
+  cpu::require_count("sample_user_batch", state->count, 0, batch_size);
   if (state->count == 0) return;
 
   const auto users = static_cast<std::uint32_t>(sampling.users.size());

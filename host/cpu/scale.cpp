@@ -1,11 +1,11 @@
-#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/dense.hpp"
 
 namespace sea {
 
 void CpuBackend::scale(float factor, ConstMatrixView x, MatrixView y) {
-  cpu::require_shape("scale", "y", y, x.rows, x.columns);
+  checks::scale(x, y);
   cpu::for_each_row(*pool_, x.rows, x.columns, [&](std::int64_t i) {
     const float* in = x.row(i);
     float* out = y.row(i);

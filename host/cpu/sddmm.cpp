@@ -5,6 +5,7 @@
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/graphs.hpp"
 
 namespace sea {
 
@@ -17,8 +18,7 @@ constexpr std::int64_t line = 64 / sizeof(float);
 }  // namespace
 
 void CpuBackend::sddmm(const CsrView& a, ConstMatrixView x, ConstMatrixView y, VectorView products) {
-  cpu::require_shape("sddmm", "x", x, a.rows, x.columns);
-  cpu::require_shape("sddmm", "y", y, a.columns, x.columns);
+  checks::sddmm(a, x, y);
   const std::int64_t begin = a.row_offsets[0], end = a.row_offsets[a.rows], width = x.columns;
   cpu::require(static_cast<std::int64_t>(products.size()) >= end, "sddmm",
                "there must be a product for every entry of the matrix");

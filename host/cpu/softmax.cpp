@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/check.hpp"
 #include "cpu/dot.hpp"
 #include "cpu/row_blocks.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/rows.hpp"
 #include "sea/fast_exp.hpp"
 
 namespace sea {
@@ -92,7 +92,7 @@ float dot_of_rows(const float* a, const float* b, std::int64_t size) {
 }  // namespace
 
 void CpuBackend::softmax(ConstMatrixView x, float scale, MatrixView y) {
-  cpu::require_shape("softmax", "y", y, x.rows, x.columns);
+  checks::softmax(x, y);
   if (x.columns >= lane_count) {
     cpu::for_each_row(*pool_, x.rows, x.columns,
                       [&](std::int64_t i) { softmax_row(x.row(i), x.columns, scale, y.row(i)); });
@@ -107,8 +107,7 @@ void CpuBackend::softmax(ConstMatrixView x, float scale, MatrixView y) {
 }
 
 void CpuBackend::softmax_backward(ConstMatrixView y, ConstMatrixView dy, float scale, MatrixView dx) {
-  cpu::require_shape("softmax_backward", "dy", dy, y.rows, y.columns);
-  cpu::require_shape("softmax_backward", "dx", dx, y.rows, y.columns);
+  checks::softmax_backward(y, dy, dx);
   cpu::for_each_row(*pool_, y.rows, y.columns, [&](std::int64_t i) {
     const float* value = y.row(i);
     const float* in = dy.row(i);

@@ -5,6 +5,7 @@
 #include "cpu/check.hpp"
 #include "cpu/scratch.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/steps.hpp"
 
 namespace sea {
 
@@ -24,13 +25,9 @@ std::size_t CpuBackend::sort_batch_workspace(std::int64_t batch_size) const {
 void CpuBackend::sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,
                             const BatchOrderView& order, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  cpu::require_size("sort_batch", "positives", batch.positives.size(), batch_size);
-  cpu::require_size("sort_batch", "negatives", batch.negatives.size(), batch_size);
-  cpu::require_size("sort_batch", "nodes", order.nodes.size(), 3 * batch_size);
-  cpu::require_size("sort_batch", "sources", order.sources.size(), 3 * batch_size);
+  checks::sort_batch(batch, order);
   const std::int64_t count = state->count;
-  cpu::require(count >= 0 && count <= batch_size, "sort_batch",
-               "the count of the step state must not exceed the batch size");
+  cpu::require_count("sort_batch", count, 0, batch_size);
   cpu::Scratch scratch("sort_batch", workspace);
   std::int32_t* nodes = order.nodes.data();
   std::int32_t* sources = order.sources.data();

@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "cpu/check.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/graphs.hpp"
 
 namespace sea {
 
@@ -127,9 +127,7 @@ struct Product {
 }  // namespace
 
 void CpuBackend::spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
-  cpu::require_shape("spmm", "x", x, a.columns, x.columns);
-  cpu::require_shape("spmm", "y", y, a.rows, x.columns);
-  if (!residual.empty()) cpu::require_shape("spmm", "residual", residual, a.rows, x.columns);
+  checks::spmm(a, x, residual, y);
   if (y.empty()) return;
   const Product product{a, x, residual, y};
   pool_->parallel_for(cpu::blocks_of(product.place(a.rows), stretch),

@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "cpu/candidates.hpp"
-#include "cpu/check.hpp"
 #include "cpu/gemm.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
+#include "sea/detail/checks/graphs.hpp"
 #include "sea/fixed_dot.hpp"
 
 // Float products find candidates, double precision decides. A row's k + margin keys of largest float product
@@ -238,14 +238,7 @@ std::size_t CpuBackend::topk_dot_workspace(std::int64_t queries, std::int64_t ke
 void CpuBackend::topk_dot(ConstMatrixView queries, ConstMatrixView keys, std::int64_t k,
                           const CsrPatternView& excluded, IndexView ids, VectorView scores,
                           Workspace workspace) {
-  cpu::require(queries.columns == keys.columns && keys.columns > 0, "topk_dot",
-               "queries and keys must have one width, of at least 1");
-  cpu::require(k >= 1 && k <= keys.rows, "topk_dot", "k must be between 1 and the number of keys");
-  cpu::require_size("topk_dot", "ids", ids.size(), queries.rows * k);
-  cpu::require_size("topk_dot", "scores", scores.size(), queries.rows * k);
-  cpu::require(
-      excluded.row_offsets == nullptr || (excluded.rows == queries.rows && excluded.columns == keys.rows),
-      "topk_dot", "excluded must be queries x keys");
+  checks::topk_dot(queries, keys, k, excluded, ids, scores);
   const Plan plan(queries.rows, keys.rows, k);
   cpu::Scratch scratch("topk_dot", workspace);
   const std::int64_t norm_blocks = cpu::blocks_of(keys.rows, norm_block);

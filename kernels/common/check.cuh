@@ -10,8 +10,6 @@ namespace sea::cuda {
 
 using sea::detail::blocks_of;
 using sea::detail::require;
-using sea::detail::require_shape;
-using sea::detail::require_size;
 using sea::detail::Scratch;
 using sea::detail::scratch_bytes;
 
