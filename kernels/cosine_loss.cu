@@ -83,7 +83,7 @@ std::size_t CudaBackend::cosine_loss_workspace(std::int64_t rows) const {
 
 void CudaBackend::cosine_loss(ConstMatrixView x, ConstMatrixView target, const StepState* state, float weight,
                               float* loss, MatrixView dx, Workspace workspace) {
-  const std::int64_t rows = x.rows, width = x.columns;
+  const std::int64_t rows = x.rows;
   checks::cosine_loss(x, target, dx);
   const std::int64_t blocks = cuda::blocks_of(rows, cuda::warp_rows_per_block);
   double* losses = cuda::Scratch(name, workspace).take<double>(blocks);

@@ -96,7 +96,7 @@ void CudaBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, Con
                                   std::span<const LinearReader> readers, MatrixView m, MatrixView y,
                                   Workspace workspace) {
   const char* name = "factored_linear";
-  const std::int64_t n = x.rows, in = x.columns, width = weight.rows;
+  const std::int64_t width = weight.rows;
   checks::factored_linear(x, weight, bias, readers, m, y);
   const StackedReaders stacked(readers, width);
   const std::int64_t out = stacked.outputs;
@@ -121,7 +121,7 @@ void CudaBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView we
                                            MatrixView dm, std::span<const LinearReaderGradient> gradients,
                                            VectorView dbias, Workspace workspace) {
   const char* name = "factored_linear_backward";
-  const std::int64_t n = x.rows, in = x.columns, width = weight.rows;
+  const std::int64_t n = x.rows, width = weight.rows;
   checks::factored_linear_backward(x, weight, bias, readers, dy, dm, gradients, dbias);
   const StackedReaders stacked(readers, width);
   const std::int64_t out = stacked.outputs;

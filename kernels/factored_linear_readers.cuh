@@ -12,7 +12,7 @@ namespace sea::cuda {
 /// The readers of a factored linear layer as a kernel's parameter. Their weights stacked, and zero where a
 /// reader does not look, are C (outputs x width).
 struct StackedReaders {
-  static constexpr std::size_t most = detail::most_readers;
+  static constexpr std::size_t most = sea::detail::most_readers;
 
   struct Reader {
     ConstMatrixView weight;

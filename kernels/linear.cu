@@ -9,7 +9,6 @@
 namespace sea {
 
 void CudaBackend::linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) {
-  const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
   checks::linear(x, weight, bias, y);
   context_->blas.gemm_with_bias("linear", Transpose::no, Transpose::yes, x, weight, bias.data(), y);
 }
@@ -21,7 +20,7 @@ std::size_t CudaBackend::linear_backward_workspace(std::int64_t n, std::int64_t,
 void CudaBackend::linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy,
                                   MatrixView dx, MatrixView dweight, VectorView dbias, Workspace workspace) {
   const char* name = "linear_backward";
-  const std::int64_t n = x.rows, in = x.columns, out = weight.rows;
+  const std::int64_t n = x.rows, out = weight.rows;
   checks::linear_backward(x, weight, dy, dx, dweight, dbias);
   float* partials = cuda::Scratch(name, workspace).take<float>(cuda::column_sums_partials(n, out));
   context_->blas.gemm(name, Transpose::yes, Transpose::no, 1.0f, dy, x, 0.0f, dweight);

@@ -5,8 +5,6 @@ namespace sea {
 
 void CudaBackend::matmul(Transpose transpose_a, Transpose transpose_b, float alpha, ConstMatrixView a,
                          ConstMatrixView b, float beta, MatrixView c) {
-  const bool flip_a = transpose_a == Transpose::yes, flip_b = transpose_b == Transpose::yes;
-  const std::int64_t k = flip_a ? a.rows : a.columns;
   checks::matmul(transpose_a, transpose_b, a, b, c);
   context_->blas.gemm("matmul", transpose_a, transpose_b, alpha, a, b, beta, c);
 }

@@ -33,19 +33,19 @@ std::vector<Shape> shapes() {
 struct Case {
   Case(Backend& backend, const Shape& shape)
       : x(backend, shape.n, shape.in, 2, 1),
-        weight(backend, shape.width, shape.in, 0, 2),
+        weight(backend, shape.width, shape.in, 2, 2),
         bias(backend, 1, shape.width, 0, 3),
         dy(backend, shape.n, shape.out(), 1, 4),
-        m(TestMatrix::output(backend, shape.out(), shape.in, 0)),
-        dm(TestMatrix::output(backend, shape.out(), shape.in, 0)),
+        m(TestMatrix::output(backend, shape.out(), shape.in, 1)),
+        dm(TestMatrix::output(backend, shape.out(), shape.in, 3)),
         y(TestMatrix::output(backend, shape.n, shape.out(), 3)),
         dbias(TestMatrix::output(backend, 1, shape.width, 0)),
         workspace(backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out())) {
     std::uint64_t seed = 10;
     for (const Shape::ReaderShape& reader : shape.readers) {
-      weights.emplace_back(backend, reader.out, reader.columns, 0, seed++);
+      weights.emplace_back(backend, reader.out, reader.columns, 3, seed++);
       biases.emplace_back(backend, 1, reader.out, 0, seed++);
-      dweights.push_back(TestMatrix::output(backend, reader.out, reader.columns, 0));
+      dweights.push_back(TestMatrix::output(backend, reader.out, reader.columns, 1));
       dbiases.push_back(TestMatrix::output(backend, 1, reader.out, 0));
       readers.push_back({weights.back().view(), biases.back().vector(), reader.first_column});
       gradients.push_back({dweights.back().view(), dbiases.back().vector()});
@@ -185,8 +185,8 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
         for (float& value : values) value = value * value;
         return values;
       }();
-      const TestMatrix m1(backend, shape.width, shape.in, 0, 5),
-          v1(backend, shape.width, shape.in, 0, second);
+      const TestMatrix m1(backend, shape.width, shape.in, 1, 5),
+          v1(backend, shape.width, shape.in, 3, second);
       const TestMatrix m2(backend, shape.width, shape.in, 0, 5),
           v2(backend, shape.width, shape.in, 0, second);
       const TestMatrix w2(backend, shape.width, shape.in, 0, c.weight.values());
@@ -202,6 +202,22 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
       CHECK(m1.values() == m2.values());
       CHECK(v1.values() == v2.values());
       CHECK(c.weight.values() != before);
+      CHECK(c.weight.gap_untouched());
+      CHECK(m1.gap_untouched());
+      CHECK(v1.gap_untouched());
     }
+  });
+}
+
+TEST_CASE("factored_linear_backward of no rows gives gradients of zero") {
+  for_each_backend([](Backend& backend) {
+    const Shape shape{0, 4, 3, {{2, 0, 2}, {3, 0, 4}}};
+    const Case c(backend, shape);
+    backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.readers, c.dy.view(),
+                                     c.dm.view(), c.gradients, c.dbias.vector(), c.workspace);
+    CHECK(c.dm.values() == std::vector<float>(15));
+    CHECK(c.dbias.values() == std::vector<float>(4));
+    CHECK(c.dweights[0].values() == std::vector<float>(4));
+    CHECK(c.dbiases[1].values() == std::vector<float>(3));
   });
 }

@@ -45,7 +45,7 @@ TEST_CASE("linear_backward equals central differences, with and without the inpu
       const TestMatrix x(backend, shape.n, shape.in, 1, 1), weight(backend, shape.out, shape.in, 0, 2);
       const TestMatrix bias(backend, 1, shape.out, 0, 3), dy(backend, shape.n, shape.out, 2, 4);
       const TestMatrix dx = TestMatrix::output(backend, shape.n, shape.in, 3);
-      const TestMatrix dweight = TestMatrix::output(backend, shape.out, shape.in, 0);
+      const TestMatrix dweight = TestMatrix::output(backend, shape.out, shape.in, 2);
       const TestMatrix dbias = TestMatrix::output(backend, 1, shape.out, 0);
       const GarbageWorkspace workspace(backend,
                                        backend.linear_backward_workspace(shape.n, shape.in, shape.out));
@@ -63,6 +63,7 @@ TEST_CASE("linear_backward equals central differences, with and without the inpu
       CHECK(relative_error(dbias.values(), central_differences([&](auto& v) { return f(x0, w0, v); }, b0)) <
             1e-6);
       CHECK(dx.gap_untouched());
+      CHECK(dweight.gap_untouched());
 
       const std::vector<float> before = dweight.values();
       backend.linear_backward(x.view(), weight.view(), dy.view(), {}, dweight.view(), dbias.vector(),
@@ -78,7 +79,7 @@ TEST_CASE("linear_backward sums several blocks of rows") {
     const Shape shape{1300, 5, 4};
     const TestMatrix x(backend, shape.n, shape.in, 0, 1), weight(backend, shape.out, shape.in, 0, 2);
     const TestMatrix dy(backend, shape.n, shape.out, 0, 4);
-    const TestMatrix dweight = TestMatrix::output(backend, shape.out, shape.in, 0);
+    const TestMatrix dweight = TestMatrix::output(backend, shape.out, shape.in, 1);
     const TestMatrix dbias = TestMatrix::output(backend, 1, shape.out, 0);
     const GarbageWorkspace workspace(backend,
                                      backend.linear_backward_workspace(shape.n, shape.in, shape.out));
@@ -88,5 +89,19 @@ TEST_CASE("linear_backward sums several blocks of rows") {
                                                          shape.in, true)) < 4e-6);
     const std::vector<double> ones(static_cast<std::size_t>(shape.n), 1.0);
     CHECK(relative_error(dbias.values(), naive_product(ones, dy.doubles(), 1, shape.n, shape.out)) < 1e-6);
+  });
+}
+
+TEST_CASE("linear_backward of no rows gives gradients of zero") {
+  for_each_backend([](Backend& backend) {
+    const Buffer<float> values = garbage(backend, 12);
+    const TestMatrix dweight = TestMatrix::output(backend, 4, 3, 1);
+    const TestMatrix dbias = TestMatrix::output(backend, 1, 4, 0);
+    const GarbageWorkspace workspace(backend, backend.linear_backward_workspace(0, 3, 4));
+    backend.linear_backward(MatrixView(values.data(), 0, 3), MatrixView(values.data(), 4, 3),
+                            MatrixView(values.data(), 0, 4), {}, dweight.view(), dbias.vector(), workspace);
+    CHECK(dweight.values() == std::vector<float>(12));
+    CHECK(dbias.values() == std::vector<float>(4));
+    CHECK(dweight.gap_untouched());
   });
 }

@@ -133,7 +133,7 @@ void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView wei
                                           MatrixView dm, std::span<const LinearReaderGradient> gradients,
                                           VectorView dbias, Workspace workspace) {
   const char* name = "factored_linear_backward";
-  const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(readers);
+  const std::int64_t n = x.rows, width = weight.rows, out = output_count(readers);
   checks::factored_linear_backward(x, weight, bias, readers, dy, dm, gradients, dbias);
   cpu::Scratch scratch(name, workspace);
   const StackedReaders stacked(readers, width, scratch.take<float>(out * width));

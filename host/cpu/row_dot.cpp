@@ -19,7 +19,6 @@ void CpuBackend::row_dot(ConstMatrixView a, ConstMatrixView b, MatrixView y) {
 
 void CpuBackend::row_dot_backward(ConstMatrixView a, ConstMatrixView b, ConstMatrixView dy, MatrixView da,
                                   MatrixView db) {
-  constexpr const char* name = "row_dot_backward";
   const std::int64_t width = a.columns, blocks = dy.columns;
   checks::row_dot_backward(a, b, dy, da, db);
   cpu::for_each_row(*pool_, a.rows, b.columns, [&](std::int64_t i) {
