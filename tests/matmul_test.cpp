@@ -148,3 +148,18 @@ TEST_CASE("matmul refuses shapes that do not fit, by name") {
     }
   });
 }
+
+TEST_CASE("matmul of nothing is beta C") {
+  for_each_backend([](Backend& backend) {
+    const Buffer<float> values = garbage(backend, 8);
+    const MatrixView a(values.data(), 3, 0), b(values.data(), 0, 2);
+    const std::vector<float> start{1.0f, -2.0f, 3.0f, 4.0f, 5.0f, -6.0f};
+    const TestMatrix c(backend, 3, 2, 1, start), d = TestMatrix::output(backend, 3, 2, 2);
+    backend.matmul(Transpose::no, Transpose::no, 1.0f, a, b, 0.5f, c.view());
+    backend.matmul(Transpose::no, Transpose::no, 1.0f, a, b, 0.0f, d.view());
+    CHECK(c.values() == std::vector<float>{0.5f, -1.0f, 1.5f, 2.0f, 2.5f, -3.0f});
+    CHECK(d.values() == std::vector<float>(6));
+    CHECK(c.gap_untouched());
+    CHECK(d.gap_untouched());
+  });
+}

@@ -43,6 +43,12 @@ void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int
           float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta,
           float* c, std::int64_t ldc) {
   if (m == 0 || n == 0) return;
+  if (k == 0) {  // the library leaves C as it is
+    for (std::int64_t i = 0; i < m; ++i) {
+      for (std::int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == 0.0f ? 0.0f : beta * c[i * ldc + j];
+    }
+    return;
+  }
   const SingleThreaded guard;
   const dnnl_status_t status =
       dnnl_sgemm(transpose_a == Transpose::yes ? 'T' : 'N', transpose_b == Transpose::yes ? 'T' : 'N', m, n,
