@@ -161,14 +161,14 @@ class CapturedGraph {
 };
 
 /// The operators of SEA, forward and backward, and the memory they work on. Every operator `name` is defined
-/// in one file of its name per backend: `host/cpu/name.cpp`, `kernels/name.cu`.
-///
-/// All matrices are float32, row-major, and lie in memory of this backend (`allocate`). Outputs overwrite
-/// what was there; inputs and outputs do not overlap unless an operator says so. Operators are asynchronous
-/// (on the CPU they have finished when they return), allocate nothing, keep no state between calls, and give
-/// the same bits for the same inputs, whatever the number of threads. Shapes that do not fit are programming
-/// errors and throw Error with the operator's name. One object serves one thread at a time.
-///
+/// in one file of its name per backend: `host/cpu/name.cpp`, `kernels/name.cu`. Matrices are float32,
+/// row-major, in memory of this backend (`allocate`); any may have gaps between its rows, which are neither
+/// read nor written. Outputs overwrite what was there; inputs and outputs do not overlap unless an operator
+/// says so. Operators are asynchronous (on the CPU they have finished when they return), allocate nothing,
+/// keep no state between calls, and give the same bits for the same inputs, whatever the number of threads.
+/// Shapes that do not fit are programming errors and throw Error with the operator's name, the same on every
+/// backend (detail/checks/); indices, offsets and what a StepState holds are checked on the CPU alone, which
+/// can read them. One object serves one thread at a time.
 /// Losses are written unweighted to `*loss`; the gradients that a fused loss operator writes are those of
 /// `weight * loss`.
 class Backend {
@@ -264,7 +264,7 @@ class Backend {
 
   /// Y = X W^T + bias. X (n x in), weight (out x in), bias (out), Y (n x out).
   virtual void linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias, MatrixView y) = 0;
-  /// dX = dY W (left out where `dx` is empty), dW = dY^T X, dbias = column sums of dY.
+  /// dX = dY W, left out where `dx` is empty; dW = dY^T X and dbias = column sums of dY, 0 where n is 0.
   virtual void linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatrixView dy, MatrixView dx,
                                MatrixView dweight, VectorView dbias, Workspace workspace) = 0;
   virtual std::size_t linear_backward_workspace(std::int64_t n, std::int64_t in, std::int64_t out) const = 0;
@@ -287,8 +287,8 @@ class Backend {
   /// dW = C^T dM, written out (width x in).
   virtual void factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
                                                MatrixView dweight, Workspace workspace) = 0;
-  /// Adam on W with dW = C^T dM formed tile by tile: W and its two moments (width x in, no gaps) are read and
-  /// written once, dW never exists. Equals `factored_linear_weight_gradient` followed by `adam`, bit for bit.
+  /// Adam on W with dW = C^T dM formed tile by tile: W and its two moments (width x in) are read and written
+  /// once, dW never exists. Equals `factored_linear_weight_gradient` followed by `adam`, bit for bit.
   /// The readers must still hold the values of the forward.
   virtual void factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
                                       MatrixView weight, MatrixView first_moment, MatrixView second_moment,
@@ -311,7 +311,7 @@ class Backend {
                           bool relu, VectorView mean, VectorView inverse_deviation, MatrixView y,
                           Workspace workspace) = 0;
   /// dX, dscale and dshift; the statistics' dependence on X is differentiated too. Without `relu` Y is not
-  /// read and may be empty.
+  /// read and may be empty. Like the other two it needs a row.
   virtual void batch_norm_backward(ConstMatrixView x, ConstMatrixView y, ConstMatrixView dy,
                                    ConstVectorView scale, ConstVectorView mean,
                                    ConstVectorView inverse_deviation, bool relu, MatrixView dx,

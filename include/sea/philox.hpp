@@ -15,7 +15,7 @@ enum class RandomPurpose : std::uint32_t {
   permutation = 3,         ///< of rows; step = training step
   second_permutation = 4,  ///< another one in the same step
   samples = 5,             ///< distinct rows; step = training step
-  initial_value = 6,       ///< parameters; step = number of the parameter, index = element
+  initial_value = 6,       ///< parameters; step = a hash of the name, index = draw
   synthetic = 7,           ///< made-up data
   prune = 8,               ///< edges of an epoch: step = epoch, index = pair, or row with stream = place
   dropout = 9,             ///< masks; step = training step, index = four elements of a row, stream = matrix
