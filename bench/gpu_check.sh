@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Everything that only a GPU can tell, in one command of at most nine minutes: builds, runs the operators' tests and the
-# golden cases on the GPU, trains, runs compute-sanitizer and the benchmarks. bench/gpu_pack/ (bench/gpu_pack.sh) brings
-# what the machine lacks; docs/gpu_check.md says what it needs and how to read the result.
+# golden cases on the GPU, times training steps in several settings, what the predictions assume of a GPU and variants of
+# kernels, trains, runs compute-sanitizer and the benchmarks. bench/gpu_pack/ (bench/gpu_pack.sh) brings what the machine
+# lacks; docs/gpu_check.md says what it needs and how to read the result.
 #
 #   bash bench/gpu_check.sh OUT
 #
-# OUT/gpu_check.json holds a status, figures and the end of the log for each part, OUT/gpu_check.log everything. Exits
-# with 0 where nothing failed and the tests ran. $SEA_GPU_CHECK_MINUTES, of a slow machine, in place of 9.
+# OUT/gpu_check.json holds a status, figures and the end of the log for each part, OUT/gpu_check.log everything,
+# OUT/predictions.tsv which predictions were right, OUT/tuned.cuh the fastest variants. Exits with 0 where nothing failed
+# and the tests ran. $SEA_GPU_CHECK_MINUTES, of a slow machine, in place of 9.
 set -uo pipefail
 
 case ${1:-} in
   -h | --help)
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   '' | -*)
@@ -191,12 +193,14 @@ has_target() {
   cmake --build "$build" --target help 2>/dev/null | grep -qE "(^|[ .])$1( |:|$)"
 }
 
-build_benchmarks() {
-  local target targets=()
-  for target in step_bench sea_bench efficiency_table; do
+# build_those_of TARGET... LIMIT: those of the targets that this configuration has.
+build_those_of() {
+  local target targets=() limit=${!#}
+  for target in "${@:1:$#-1}"; do
     if has_target "$target"; then targets+=("$target"); fi
   done
-  build "${targets[@]}" "$1"
+  [ "${#targets[@]}" -gt 0 ] || refuse "there is none of: ${*:1:$#-1}" || return
+  build "${targets[@]}" "$limit"
 }
 
 # A test program's own count of what it could not run.
@@ -285,11 +289,6 @@ sanitize() {
   [ "$clean" -eq "$count" ] || return "$out_of_time"
 }
 
-# option_of PROGRAM OPTION: whether a program has it.
-option_of() {
-  "$bin/$1" --help 2>/dev/null | grep -q -- "$2"
-}
-
 operator_benchmarks() {
   [ -x "$bin/sea_bench" ] || refuse "there is no sea_bench" || return
   within "$1" "$bin/sea_bench" --backend cuda --benchmark_filter=/baby/ --benchmark_min_time=0.05 \
@@ -302,15 +301,79 @@ efficiency_table() {
     --output "$out/efficiency_table.json"
 }
 
-# step_benchmark DISTANCE LIMIT
+# expect NAME MEASURED PREDICTED: a figure of the part that runs, and whether what was predicted is within a quarter of it.
+expect() {
+  local verdict
+  [ -n "$2" ] && [ -n "$3" ] || return 0
+  verdict=$(awk -v measured="$2" -v predicted="$3" 'BEGIN {
+    ratio = predicted > 0 ? measured / predicted : 0
+    print (ratio > 1.25 ? "too low" : ratio < 0.8 ? "too high" : "right") }')
+  figure "$1" "$2"
+  figure "$1.predicted" "$3"
+  figure "$1.prediction" "$verdict"
+  printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$verdict" >>"$out/predictions.tsv"
+}
+
+# number_of FILE KEY: a number by its key, the first one of a JSON file that has a line a key.
+number_of() {
+  sed -n "s/^ *\"$2\": *\([-0-9.e+]*\),*$/\1/p" "$1" | head -n 1
+}
+
+# predicted_step KEY: what bench/sass_report predicted of a step on Baby.
+predicted_step() {
+  sed -n '/"size": "baby"/,/}/p' "$repository/bench/results/predicted_step_h200.json" >"$scratch/predicted"
+  number_of "$scratch/predicted" "$1"
+}
+
+# step_benchmark NAME [KEY=VALUE | SEA_VARIABLE=VALUE]... LIMIT: steps with these settings and in this environment.
 step_benchmark() {
+  local limit=${!#} file=$out/step_bench_$1.json word environment=() settings=() name
   [ -x "$bin/step_bench" ] || refuse "there is no step_bench" || return
-  option_of step_bench --device || refuse "step_bench has no --device" || return
-  local file=$out/step_bench_$1.json name
-  within "$2" "$bin/step_bench" "$data/baby" --device cuda --set "distance=$1" --json "$file" || return
-  for name in seconds_per_step_median steps clock_mhz_before clock_mhz_after; do
-    figure "$name" "$(sed -n "s/^ *\"$name\": *\([-0-9.e+]*\),*$/\1/p" "$file" | head -n 1)"
+  [ -d "$data/baby" ] || refuse "there are no data" || return
+  for word in "${@:2:$#-2}"; do
+    case $word in
+      SEA_*) environment+=("$word") ;;
+      --*) settings+=("$word") ;;
+      *) settings+=(--set "$word") ;;
+    esac
   done
+  within "$limit" env "${environment[@]}" "$bin/step_bench" "$data/baby" --device cuda "${settings[@]}" --json "$file" ||
+    return
+  for name in seconds_per_step_median steps clock_mhz_before clock_mhz_after peak_memory_bytes; do
+    figure "$name" "$(number_of "$file" "$name")"
+  done
+  if [ "$1" = seaa ]; then
+    local us
+    us=$(awk -v s="$(number_of "$file" seconds_per_step_median)" 'BEGIN { if (s > 0) printf "%.1f", s * 1e6 }')
+    expect step_us "$us" "$(predicted_step predicted_step_us)"
+    expect step_sharing_multiprocessors_us "$us" "$(predicted_step sharing_multiprocessors_us)"
+  fi
+}
+
+# What the predictions assume of a GPU.
+probes() {
+  local name measured predicted status=0
+  [ -x "$bin/gpu_probes" ] || refuse "there is no gpu_probes" || return
+  within "$1" "$bin/gpu_probes" | tee "$scratch/probes" || status=$?
+  while read -r name measured predicted; do expect "$name" "$measured" "$predicted"; done <"$scratch/probes"
+  return "$status"
+}
+
+# Kernels with other tiles, timed against each other.
+variants() {
+  local name value
+  [ -x "$bin/variants" ] || refuse "there is no variants" || return
+  within "$1" "$bin/variants" "$out/tuned.cuh" | tee "$out/variants.txt" || return
+  while read -r name value; do figure "$name" "$value"; done <"$out/variants.txt"
+}
+
+# How many predictions were right.
+predictions() {
+  [ -s "$out/predictions.tsv" ] || refuse "nothing was measured that had been predicted" || return
+  cat "$out/predictions.tsv"
+  figure right "$(grep -c 'right$' "$out/predictions.tsv")"
+  figure too_low "$(grep -c 'too low$' "$out/predictions.tsv")"
+  figure too_high "$(grep -c 'too high$' "$out/predictions.tsv")"
 }
 
 kernel_resources() {
@@ -347,28 +410,39 @@ echo "gpu: $gpu; driver: ${driver:-none}; nvcc: ${cuda:-none}; commit: $commit" 
 
 # ---- what is asked, the most important first
 
+rm -f "$out/predictions.tsv"
 part unpack 60 unpack
 if part configure 120 configure; then
-  part build 420 build operator_tests_cuda golden_replay_cuda sea_command
+  part build 240 build_those_of operator_tests_cuda golden_replay_cuda sea_command step_bench gpu_probes variants
 fi
 if [ "$has_gpu" -eq 1 ]; then
   part operator_tests 150 operator_tests
   part golden 60 golden "$SEA_SHARED/golden"
   part golden_baselines 30 golden "$SEA_SHARED/golden_baselines"
-  part small_data 60 make_data "$data/small" --preset small
-  part train_small_seaa 60 train "$data/small" 3 solosim club
-  part train_small_seab 60 train "$data/small" 3 solosim l2
   if [ -d "$SEA_SHARED/datasets/baby" ]; then
     part baby_data 90 make_data "$data/baby" --like "$SEA_SHARED/datasets/baby"
   else
     part baby_data 90 make_data "$data/baby" --preset baby
   fi
+  # What the settings alone can tell, each after a second of warm-up.
+  part step_seaa 40 step_benchmark seaa
+  part step_float32 40 step_benchmark float32 matmul_precision=float32
+  part step_tf32 40 step_benchmark tf32 matmul_precision=tf32
+  part step_one_fit 40 step_benchmark one_fit club_steps=1
+  part step_seab 40 step_benchmark seab distance=l2
+  part step_no_alignment 40 step_benchmark no_alignment align=none
+  part step_one_stream 40 step_benchmark one_stream SEA_STREAMS=0
+  part step_profile 40 step_benchmark profile --profile
+  part probes 45 probes
+  part predictions 10 predictions
+  part variants 60 variants
+  part small_data 60 make_data "$data/small" --preset small
+  part train_small_seaa 60 train "$data/small" 3 solosim club
+  part train_small_seab 60 train "$data/small" 3 solosim l2
   part train_baby_seaa 90 train "$data/baby" 3 solosim club
   part train_baby_seab 90 train "$data/baby" 3 solosim l2
   part memcheck 60 sanitize memcheck
-  part build_benchmarks 240 build_benchmarks
-  part step_benchmark_seaa 60 step_benchmark club
-  part step_benchmark_seab 60 step_benchmark l2
+  part build_benchmarks 120 build_those_of sea_bench efficiency_table
   part operator_benchmarks 90 operator_benchmarks
   part efficiency_table 60 efficiency_table
   part racecheck 45 sanitize racecheck

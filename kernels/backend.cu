@@ -52,15 +52,43 @@ std::unique_ptr<cuda::Context> make_context(const CudaSettings& settings) {
   return context;
 }
 
-/// What forks is long and narrow: it gets the multiprocessors it asks for before the wide work beside it
-/// does.
-void open_second_stream(cuda::Context& context) {
+void make_event(cudaEvent_t* event) {
+  check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "CudaBackend", "making an event");
+}
+
+/// The streams beside the main one. The narrow one gets the multiprocessors that it asks for before the wide
+/// work beside it does.
+void open_streams(cuda::Context& context) {
   int least = 0, greatest = 0;
   check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "CudaBackend", "asking for stream priorities");
-  check(cudaStreamCreateWithPriority(&context.second_stream, cudaStreamNonBlocking, greatest), "CudaBackend",
-        "making a second stream");
-  check(cudaEventCreateWithFlags(&context.forked, cudaEventDisableTiming), "CudaBackend", "making an event");
-  check(cudaEventCreateWithFlags(&context.joined, cudaEventDisableTiming), "CudaBackend", "making an event");
+  context.streams[0] = context.stream;
+  for (std::size_t s = 1; s < context.streams.size(); ++s) {
+    const int priority = s == static_cast<std::size_t>(Stream::narrow) ? greatest : least;
+    check(cudaStreamCreateWithPriority(&context.streams[s], cudaStreamNonBlocking, priority), "CudaBackend",
+          "making a stream");
+    make_event(&context.joined[s]);
+  }
+  make_event(&context.forked);
+}
+
+/// A mark of a capture means nothing outside of it.
+void forget_marks(cuda::Context& context) {
+  for (cudaEvent_t& mark : context.marks) {
+    if (mark != nullptr) static_cast<void>(cudaEventDestroy(mark));
+  }
+  context.marks.clear();
+}
+
+/// What follows on the main stream waits for all others.
+cudaError_t join_streams(cuda::Context& context) {
+  if (!context.must_join) return cudaSuccess;
+  cudaError_t status = cudaSuccess;
+  for (std::size_t s = 1; s < context.streams.size() && status == cudaSuccess; ++s) {
+    status = cudaEventRecord(context.joined[s], context.streams[s]);
+    if (status == cudaSuccess) status = cudaStreamWaitEvent(context.streams[0], context.joined[s]);
+  }
+  if (status == cudaSuccess) context.must_join = false;
+  return status;
 }
 
 }  // namespace
@@ -76,25 +104,27 @@ CudaBackend::CudaBackend(const CudaSettings& settings) : context_(make_context(s
   check(cudaStreamCreateWithFlags(&context_->stream, cudaStreamNonBlocking), "CudaBackend",
         "making a stream");
   context_->owns_stream = true;
-  open_second_stream(*context_);
-  context_->blas.open(context_->stream, context_->pool, settings);
+  open_streams(*context_);
+  context_->blas.open(context_->streams, context_->pool, settings);
 }
 
 CudaBackend::CudaBackend(cudaStream_t stream, const CudaSettings& settings)
     : context_(make_context(settings)) {
   context_->stream = stream;
-  open_second_stream(*context_);
-  context_->blas.open(stream, context_->pool, settings);
+  open_streams(*context_);
+  context_->blas.open(context_->streams, context_->pool, settings);
 }
 
 CudaBackend::~CudaBackend() {
   context_->blas.close();
   // Whoever wants to know of an error has synchronised before.
-  static_cast<void>(cudaStreamSynchronize(context_->second_stream));
-  static_cast<void>(cudaStreamSynchronize(context_->stream));
+  for (const cudaStream_t stream : context_->streams) static_cast<void>(cudaStreamSynchronize(stream));
+  forget_marks(*context_);
   static_cast<void>(cudaEventDestroy(context_->forked));
-  static_cast<void>(cudaEventDestroy(context_->joined));
-  static_cast<void>(cudaStreamDestroy(context_->second_stream));
+  for (std::size_t s = 1; s < context_->streams.size(); ++s) {
+    static_cast<void>(cudaEventDestroy(context_->joined[s]));
+    static_cast<void>(cudaStreamDestroy(context_->streams[s]));
+  }
   if (context_->owns_stream) static_cast<void>(cudaStreamDestroy(context_->stream));
   static_cast<void>(cudaMemPoolDestroy(context_->pool));
 }
@@ -140,8 +170,7 @@ void* CudaBackend::allocate(std::size_t bytes) {
 
 void CudaBackend::deallocate(void* pointer, std::size_t bytes) noexcept {
   if (pointer == nullptr) return;
-  cudaError_t status = cudaSuccess;
-  if (context_->must_join) status = cudaStreamWaitEvent(context_->stream, context_->joined);
+  cudaError_t status = join_streams(*context_);
   if (status == cudaSuccess) status = cudaFreeAsync(pointer, context_->stream);
   if (status != cudaSuccess) context_->failed_free = status;
   context_->allocated -= bytes;
@@ -181,35 +210,52 @@ void CudaBackend::synchronize() {
   check(std::exchange(context_->failed_free, cudaSuccess), "deallocate", "giving memory back");
 }
 
-void CudaBackend::fork(const std::function<void()>& body) {
+void CudaBackend::on_stream(Stream stream, const std::function<void()>& body) {
   cuda::Context& context = *context_;
-  cuda::require(!context.in_fork, "fork", "a fork does not fork again");
-  check(cudaEventRecord(context.forked, context.stream), "fork", "recording an event");
-  check(cudaStreamWaitEvent(context.second_stream, context.forked), "fork", "waiting for an event");
-  const auto change_streams = [&](bool in_fork) {
-    std::swap(context.stream, context.second_stream);
-    context.in_fork = in_fork;
-    context.blas.allow(!in_fork);
+  cuda::require(context.current == Stream::main, "on_stream", "not inside of another one");
+  const auto choose = [&](Stream chosen) {
+    context.stream = context.of(chosen);
+    context.current = chosen;
+    context.blas.choose(chosen);
   };
-  change_streams(true);
+  // Whatever was asked for before a fault runs on: memory that it uses is given back after it.
+  context.must_join = context.must_join || stream != Stream::main;
+  choose(stream);
   try {
     body();
   } catch (...) {
-    change_streams(false);
-    // What was asked for before the fault runs on: memory that it uses is given back after it.
-    context.must_join = cudaEventRecord(context.joined, context.second_stream) == cudaSuccess;
+    choose(Stream::main);
     throw;
   }
-  change_streams(false);
-  check(cudaEventRecord(context.joined, context.second_stream), "fork", "recording an event");
+  choose(Stream::main);
+}
+
+void CudaBackend::fork() {
+  cuda::Context& context = *context_;
+  cuda::require(context.current == Stream::main, "fork", "not inside of on_stream");
+  check(cudaEventRecord(context.forked, context.stream), "fork", "recording an event");
+  for (std::size_t s = 1; s < context.streams.size(); ++s)
+    check(cudaStreamWaitEvent(context.streams[s], context.forked), "fork", "waiting for an event");
   context.must_join = true;
 }
 
 void CudaBackend::join() {
-  cuda::require(!context_->in_fork, "join", "a fork does not join");
-  if (!context_->must_join) return;
-  check(cudaStreamWaitEvent(context_->stream, context_->joined), "join", "waiting for an event");
-  context_->must_join = false;
+  cuda::require(context_->current == Stream::main, "join", "not inside of on_stream");
+  check(join_streams(*context_), "join", "waiting for an event");
+}
+
+void CudaBackend::mark(Stream stream, int number) {
+  std::vector<cudaEvent_t>& marks = context_->marks;
+  const auto place = static_cast<std::size_t>(number);
+  if (marks.size() <= place) marks.resize(place + 1, nullptr);
+  if (marks[place] == nullptr) make_event(&marks[place]);
+  check(cudaEventRecord(marks[place], context_->of(stream)), "mark", "recording an event");
+}
+
+void CudaBackend::wait(Stream stream, int number) {
+  const auto place = static_cast<std::size_t>(number);
+  if (place >= context_->marks.size() || context_->marks[place] == nullptr) return;
+  check(cudaStreamWaitEvent(context_->of(stream), context_->marks[place]), "wait", "waiting for an event");
 }
 
 namespace {
@@ -234,6 +280,7 @@ class CudaGraph final : public CapturedGraph {
 std::unique_ptr<CapturedGraph> CudaBackend::capture(const std::function<void()>& body) {
   if (context_->stream == nullptr || context_->stream == cudaStreamLegacy) return nullptr;
   join();
+  forget_marks(*context_);
   check(cudaStreamBeginCapture(context_->stream, cudaStreamCaptureModeThreadLocal), "capture",
         "beginning a capture");
   cudaGraph_t graph = nullptr;
@@ -243,11 +290,14 @@ std::unique_ptr<CapturedGraph> CudaBackend::capture(const std::function<void()>&
   } catch (...) {
     context_->must_join = false;
     static_cast<void>(cudaStreamEndCapture(context_->stream, &graph));
+    forget_marks(*context_);
     if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
     static_cast<void>(cudaGetLastError());
     throw;
   }
-  check(cudaStreamEndCapture(context_->stream, &graph), "capture", "ending a capture");
+  const cudaError_t ended = cudaStreamEndCapture(context_->stream, &graph);
+  forget_marks(*context_);
+  check(ended, "capture", "ending a capture");
   std::unique_ptr<CapturedGraph> captured;
   try {
     captured = std::make_unique<CudaGraph>(context_->stream, graph);

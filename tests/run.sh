@@ -161,6 +161,7 @@ run_script() {
 run_script package "$(build_folder "$preset")"
 run_script cuda_libraries
 run_script sass_report
+run_script gpu_check
 
 if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2

@@ -3,7 +3,12 @@
 Nothing of it was measured here. A multiprocessor has four parts, each of which issues one instruction of a warp a cycle.
 What an instruction keeps of its unit, in cycles of a part, is in UNIT_CYCLES; the busiest unit decides. Blocks go out in
 waves of as many as fit, and a wave is paid whole: a block alone takes as long as among its neighbours. Latencies, bank
-conflicts, clocks that fall under load and the sharing of the device by two streams are not in it.
+conflicts and clocks that fall under load are not in it.
+
+A step's launches lie on streams: one begins when the one before it on its stream and those that it waits for have ended.
+`path` lets streams run side by side as if each had the device to itself: that is the least the graph allows. `shared`
+lets them share the multiprocessors: a launch asks for as many as it has blocks, the narrow stream gets what it asks for,
+the others share the rest; the gap before a launch takes none.
 """
 
 import dataclasses
@@ -31,7 +36,7 @@ class UnknownKernel(Exception):
 
 @dataclasses.dataclass
 class Launch:
-    """One launch of a step, or `count` equal ones. `trips` says how often in all a warp goes through a loop, named by
+    """One launch of a step. `trips` says how often in all a warp goes through a loop, named by
     what it holds (`loops_named`); other loops run once. `repeats` counts all loops again. Bytes are of the whole
     launch."""
     part: str
@@ -45,8 +50,9 @@ class Launch:
     barriers: int = 0           # of the grid
     l2: float = 0
     memory: float = 0
-    count: int = 1
     stream: str = "main"
+    after: tuple = ()           # marks of launches of other streams that it waits for
+    mark: str = ""
 
 
 @dataclasses.dataclass
@@ -158,3 +164,66 @@ def predict(launch, kernels):
     bound = max(issue, us["tensor"], us["shared"], from_l2, from_memory, SHORTEST_US)
     bound += launch.barriers * GRID_BARRIER_US
     return Time(kernel, together, issue, us["tensor"], us["shared"], from_l2, from_memory, bound, bound + GAP_US)
+
+
+@dataclasses.dataclass
+class Path:
+    us: float
+    launches: list              # of the critical path, in their order
+
+
+def predecessors(launches):
+    """For each launch the numbers of those that it waits for."""
+    last_of, marked, result = {}, {}, []
+    for i, launch in enumerate(launches):
+        before = [marked[mark] for mark in launch.after]
+        if launch.stream in last_of:
+            before.append(last_of[launch.stream])
+        result.append(before)
+        last_of[launch.stream] = i
+        if launch.mark:
+            marked[launch.mark] = i
+    return result
+
+
+def path(launches, times):
+    """The longest chain of launches that wait for each other."""
+    before, ends = predecessors(launches), []
+    for i, time in enumerate(times):
+        ends.append(time.us + max((ends[j] for j in before[i]), default=0.0))
+    chain = [max(range(len(launches)), key=lambda i: ends[i])]
+    while before[chain[-1]]:
+        chain.append(max(before[chain[-1]], key=lambda j: ends[j]))
+    return Path(ends[chain[0]], [launches[i] for i in reversed(chain)])
+
+
+def shared(launches, times):
+    """Microseconds of a step whose streams share the multiprocessors."""
+    waits = [set(before) for before in predecessors(launches)]
+    gap = [GAP_US] * len(launches)
+    work = [time.bound for time in times]
+    part = [min(1.0, launch.blocks / MULTIPROCESSORS) for launch in launches]
+    left, now = set(range(len(launches))), 0.0
+    while left:
+        running = [i for i in sorted(left) if not waits[i]]
+        busy = [i for i in running if gap[i] <= 1e-9]
+        free = 1.0
+        rate = {}
+        for narrow in (True, False):
+            wanted = [i for i in busy if (launches[i].stream == "narrow") == narrow]
+            asked = sum(part[i] for i in wanted)
+            for i in wanted:
+                rate[i] = min(1.0, free / asked)
+            free = max(0.05, free - asked)  # never quite none: blocks end, and others take their places
+        step = min([gap[i] for i in running if i not in rate] + [work[i] / rate[i] for i in busy])
+        now += step
+        for i in running:
+            if i in rate:
+                work[i] -= step * rate[i]
+            else:
+                gap[i] -= step
+        for i in [i for i in busy if work[i] <= 1e-9]:
+            left.discard(i)
+            for others in waits:
+                others.discard(i)
+    return now

@@ -122,7 +122,7 @@ def readable(names):
     answer = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True).stdout
     result = []
     for name in answer.splitlines():
-        name = re.sub(r"(sea|cuda|detail|\(anonymous namespace\))::|void ", "", name)
+        name = re.sub(r"(sea|cuda|split|detail|\(anonymous namespace\))::|void ", "", name)
         name = re.sub(r"\(MatmulPrecision\)(\d)", lambda match: PRECISIONS.get(match[1], match[0]), name)
         name = re.sub(r"\(WalkKind\)(\d)", lambda match: WALKS.get(match[1], match[0]), name)
         name = re.sub(r"\((int|bool)\)", "", name)

@@ -1,4 +1,4 @@
-"""The launches of one training step of SEAa, in their order, with the geometry that kernels/*.cu gives them.
+"""The launches of one training step of SEAa, in their order and on their streams, with the geometry that kernels/*.cu gives them.
 
 A table by hand: who changes a launch in kernels/ changes it here. Assumed: the paper's widths (4,096 visual and 384
 textual features), the default settings, 2,048 pairs a batch, twenty neighbours of an item. Bytes of device memory are
@@ -61,7 +61,7 @@ LARGE, SMALL = (128, 4.0, 1), (64, 1.2, 3)  # rows and columns of a tile, time o
 
 
 def plan(m, n, k):
-    """Tiling, parts and steps of a part, as split_product.cu chooses them."""
+    """Tiling, parts and steps of a part, as split_product.cu chooses them with tuned.cuh."""
     best = None
     steps = blocks_of(k, DEPTH)
     for tiling in (LARGE, SMALL):
@@ -86,7 +86,7 @@ def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
     come from memory."""
     (size, _, together), parts, each = plan(m, n, k)
     tiles = blocks_of(m, size) * blocks_of(n, size)
-    name, threads = ("128, 128, 64, 32, 1", 256) if size == 128 else ("64, 64, 32, 32, 3", 128)
+    name, threads = ("128, 128, 64, 32, 1, 3", 256) if size == 128 else ("64, 64, 32, 32, 3, 3", 128)
     shared = 3 * 4 * sum(size * 40 if one == "true" else 32 * (size + 4) for one in along.split(", "))
     launches = [Launch(part, f"{label}, {parts} parts", f"^split_product_kernel<Tiling<{name}>, {along}, 4>",
                        tiles * parts, threads, shared, trips={"tensor": 2 * each, "around tensor": each},
@@ -177,9 +177,11 @@ def alignment(items):
         return Launch(part, f"walk, {kind}", f"^tensor_walk_kernel<{kind}>", blocks, ALIGNMENT_THREADS, ALIGNMENT_SHARED,
                       trips={"tensor": tiles * 8, "around tensor": tiles}, l2=blocks * tiles * 64 * 256.0)
 
-    pack = Launch(part, "pack", "^pack_kernel", row_blocks, 256, 256, trips={"largest": 4}, l2=1.5 * packed, count=2)
+    def pack():
+        return Launch(part, "pack", "^pack_kernel", row_blocks, 256, 256, trips={"largest": 4}, l2=1.5 * packed)
+
     attended = 4.0 * items * 32 * splits
-    return [pack, walk("attend"),
+    return [pack(), pack(), walk("attend"),
             Launch(part, "finish queries", "^finish_queries_kernel", row_blocks, 256, 256,
                    trips={"largest": splits / 4}, l2=attended + 16.0 * items * 32),
             walk("attend_by_keys"),
@@ -207,49 +209,50 @@ def fit(items):
     streamed = max(0, per_block - (227 * 1024 - 43456) // 18432) * blocks * 2.0 * 64 * 32 * 4
     return Launch("fit of q", "fit", "^fit_tiles_kernel", blocks, 256, shared, repeats=FIT_STEPS, barriers=FIT_STEPS,
                   trips={"around special": per_block, "special": 2 * per_block, "beside special": 4 * per_block,
-                         "gathers": blocks_of(parameters, 256) * chunks / 16, "copies": 0}, l2=FIT_STEPS * (blocks * chunks * parameters * 4.0 + streamed),
-                  stream="fit")
+                         "gathers": blocks_of(parameters, 256) * chunks / 16, "copies": 0}, l2=FIT_STEPS * (blocks * chunks * parameters * 4.0 + streamed))
 
 
 # ---- the step
 
 def modality(name, size, width):
+    """The launches of one modality by what they belong to."""
     items = size.items
     part, tower = f"{name} item layer", "towers and heads"
     weight_bytes = 4.0 * width * width
-    forward = [Launch(part, "pack C", "^factored_linear_pack_kernel", OUTPUTS, 256, 128,
-                      trips={"largest": width / 256}, l2=12.0 * OUTPUTS * width)]
+    layer = [Launch(part, "pack C", "^factored_linear_pack_kernel", OUTPUTS, 256, 128,
+                    trips={"largest": width / 256}, l2=12.0 * OUTPUTS * width)]
     for columns, rows in segments(width):
-        forward += product(part, "M = C W", rows, width, columns, memory_of(weight_bytes) * columns / width, "true, false")
-    forward += product(part, "Y = X M^T", items, OUTPUTS, width, memory_of(4.0 * items * width))
-    forward.append(elementwise(tower, f"{name} leaky_relu", "^elementwise_kernel<4, LeakyRelu>", items, TOWER, 1))
-    forward += linear(tower, f"{name} tower", items, TOWER, EMBEDDING)
-    forward.append(warp_rows(tower, f"{name} users' row_normalize", "^row_normalize_kernel", size.users, EMBEDDING, 2))
-    forward.append(warp_rows(tower, f"{name} items' row_normalize", "^row_normalize_kernel", items, EMBEDDING, 2))
+        layer += product(part, "M = C W", rows, width, columns, memory_of(weight_bytes) * columns / width, "true, false")
+    layer += product(part, "Y = X M^T", items, OUTPUTS, width, memory_of(4.0 * items * width))
+    nodes = [elementwise(tower, f"{name} leaky_relu", "^elementwise_kernel<4, LeakyRelu>", items, TOWER, 1)]
+    nodes += linear(tower, f"{name} tower", items, TOWER, EMBEDDING)
+    nodes.append(warp_rows(tower, f"{name} users' row_normalize", "^row_normalize_kernel", size.users, EMBEDDING, 2))
+    nodes.append(warp_rows(tower, f"{name} items' row_normalize", "^row_normalize_kernel", items, EMBEDDING, 2))
     kernels = ["^batch_norm_sums_kernel", "^batch_norm_kernel"]
-    forward += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
-    forward += linear(tower, f"{name} head", items, HEAD, HEAD)
-    forward += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
-    forward += linear(tower, f"{name} head", items, HEAD, CLUB)
-    forward.append(warp_rows(tower, f"{name} head's row_normalize", "^row_normalize_kernel", items, CLUB, 2))
+    head = batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
+    head += linear(tower, f"{name} head", items, HEAD, HEAD)
+    head += batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
+    head += linear(tower, f"{name} head", items, HEAD, CLUB)
+    head.append(warp_rows(tower, f"{name} head's row_normalize", "^row_normalize_kernel", items, CLUB, 2))
 
     kernels = ["^batch_norm_backward_sums_kernel", "^batch_norm_backward_kernel"]
-    backward = [warp_rows(tower, f"{name} head's row_normalize'", "^row_normalize_backward_kernel", items, CLUB, 3)]
-    backward += linear_backward(tower, f"{name} head", items, HEAD, CLUB)
-    backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
-    backward += linear_backward(tower, f"{name} head", items, HEAD, HEAD)
-    backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
-    backward.append(warp_rows(tower, f"{name} items' row_normalize'", "^row_normalize_backward_kernel", items, EMBEDDING, 3))
-    backward.append(warp_rows(tower, f"{name} users' row_normalize'", "^row_normalize_backward_kernel", size.users,
-                              EMBEDDING, 3))
-    backward += linear_backward(tower, f"{name} tower", items, TOWER, EMBEDDING)
-    backward.append(elementwise(tower, f"{name} leaky_relu'", "^elementwise_kernel<4, LeakyReluBackward>", items, TOWER, 2))
-    backward += product(part, "dM = dY^T X", OUTPUTS, width, items, memory_of(4.0 * items * width), "false, false")
-    backward += column_sums(part, "column sums", items, OUTPUTS)
+    head_backward = [warp_rows(tower, f"{name} head's row_normalize'", "^row_normalize_backward_kernel", items, CLUB, 3)]
+    head_backward += linear_backward(tower, f"{name} head", items, HEAD, CLUB)
+    head_backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
+    head_backward += linear_backward(tower, f"{name} head", items, HEAD, HEAD)
+    head_backward += batch_norm(tower, f"{name} batch_norm'", kernels, items, HEAD, (3, 4))
+    nodes_backward = [
+        warp_rows(tower, f"{name} items' row_normalize'", "^row_normalize_backward_kernel", items, EMBEDDING, 3),
+        warp_rows(tower, f"{name} users' row_normalize'", "^row_normalize_backward_kernel", size.users, EMBEDDING, 3)]
+    nodes_backward += linear_backward(tower, f"{name} tower", items, TOWER, EMBEDDING)
+    nodes_backward.append(elementwise(tower, f"{name} leaky_relu'", "^elementwise_kernel<4, LeakyReluBackward>", items,
+                                      TOWER, 2))
+    layer_backward = product(part, "dM = dY^T X", OUTPUTS, width, items, memory_of(4.0 * items * width), "false, false")
+    layer_backward += column_sums(part, "column sums", items, OUTPUTS)
     for columns, rows in segments(width):
-        backward += product(part, "dC = dM W^T", rows, columns, width, memory_of(weight_bytes) * columns / width)
-    backward.append(Launch(part, "dC, db", "^factored_linear_gradient_kernel", blocks_of(width, 32), 256, 1024,
-                           trips={"largest": OUTPUTS / 8 / 4}, l2=12.0 * OUTPUTS * width))
+        layer_backward += product(part, "dC = dM W^T", rows, columns, width, memory_of(weight_bytes) * columns / width)
+    layer_backward.append(Launch(part, "dC, db", "^factored_linear_gradient_kernel", blocks_of(width, 32), 256, 1024,
+                                 trips={"largest": OUTPUTS / 8 / 4}, l2=12.0 * OUTPUTS * width))
 
     depths = sum(blocks_of(rows, 16) for rows in (HEAD, CLUB, TOWER, CLUB)) - (blocks_of(HEAD, 16) + 2 * blocks_of(CLUB, 16)) / 2
     blocks = blocks_of(width, 64) * blocks_of(width, 128)
@@ -257,7 +260,23 @@ def modality(name, size, width):
               Launch(f"{name} update", "dW and Adam", "^weight_gradient_kernel<tf32x3, 4, Update>", blocks, 256, 39936,
                      trips={"tensor": 2 * depths, "around tensor": depths}, l2=blocks * depths * 16 * 192 * 4.0,
                      memory=24.0 * width * width)]
-    return forward, backward, update
+    return {"layer": layer, "nodes": nodes, "head": head, "layer'": layer_backward, "nodes'": nodes_backward,
+            "head'": head_backward, "update": update}
+
+
+class Streams:
+    """Launches in the order in which a step asks for them, each on its stream."""
+
+    def __init__(self):
+        self.launches = []
+
+    def add(self, stream, launches, after=(), mark=""):
+        """They follow what is marked `after`, and are marked themselves."""
+        for launch in launches:
+            launch.stream = stream
+        launches[0].after = tuple(after)
+        launches[-1].mark = mark
+        self.launches += launches
 
 
 def step(name):
@@ -265,24 +284,44 @@ def step(name):
     items, users, nodes = size.items, size.users, size.nodes
     visual, textual = modality("visual", size, VISUAL), modality("textual", size, TEXTUAL)
     other, graph, both = "the rest", "propagation", 2 * EMBEDDING
-    forward = visual[0] + textual[0]
-    forward += [spmm(graph, "A X", nodes, size.edges, both, 1, count=2),
-                warp_rows(other, "modality_weight", "^modality_weight_kernel", users, both, 2),
-                spmm(graph, "S X", items, size.neighbours, both, 1),
-                Launch(other, "bpr loss", "^bpr_loss_kernel<4>", max(blocks_of(BATCH, 8), 2 * MULTIPROCESSORS), 256,
-                       trips={"largest": nodes / 8 / 264}, memory=4.0 * nodes * both, l2=BATCH * 3 * 512.0),
-                Launch(other, "bpr gradient", "^bpr_gradient_kernel<4>", blocks_of(3 * BATCH, 8) + 1, 256, 256,
-                       l2=BATCH * 6 * 512.0)]
-    forward += alignment(items) + club(items) + club(items)
+    streams = Streams()
+    # What narrow's draws and CUB's sort of the batch take is left out: they are over long before the batch is read.
+    streams.add("main", visual["layer"], mark="visual layer")
+    streams.add("main", visual["nodes"])
+    streams.add("beside", textual["layer"], mark="textual layer")
+    streams.add("beside", textual["nodes"], mark="textual nodes")
+    streams.add("beside", visual["head"], after=["visual layer"])
+    streams.add("beside", textual["head"])
+    propagation = [spmm(graph, "A X", nodes, size.edges, both, 1), spmm(graph, "A X", nodes, size.edges, both, 1),
+                   warp_rows(other, "modality_weight", "^modality_weight_kernel", users, both, 2),
+                   spmm(graph, "S X", items, size.neighbours, both, 1)]
+    streams.add("main", propagation, after=["textual nodes"])
+    bpr = [Launch(other, "bpr loss", "^bpr_loss_kernel<4>", max(blocks_of(BATCH, 8), 2 * MULTIPROCESSORS), 256,
+                  trips={"largest": nodes / 8 / 264}, memory=4.0 * nodes * both, l2=BATCH * 3 * 512.0),
+           Launch(other, "bpr gradient", "^bpr_gradient_kernel<4>", blocks_of(3 * BATCH, 8) + 1, 256, 256,
+                  l2=BATCH * 6 * 512.0)]
+    streams.add("main", bpr)
+    streams.add("beside", alignment(items))
+    streams.add("narrow", club(items), after=["visual layer"])
+    streams.add("narrow", club(items), after=["textual layer"], mark="CLUB")
+    streams.add("narrow", [fit(items)], mark="fit")
+
     backward = [spmm(graph, "S^T X", items, size.neighbours, both, 1),
                 warp_rows(other, "modality_weight'", "^modality_weight_backward_kernel", users, both, 3),
-                spmm(graph, "A^T X", nodes, size.edges, both, 1, count=2)]
-    backward += textual[1] + visual[1] + visual[2] + textual[2]
+                spmm(graph, "A^T X", nodes, size.edges, both, 1), spmm(graph, "A^T X", nodes, size.edges, both, 1)]
+    streams.add("main", backward, mark="propagation'")
+    streams.add("beside", textual["head'"])
+    streams.add("beside", visual["head'"], mark="visual head'")
+    streams.add("beside", textual["nodes'"], after=["propagation'"])
+    streams.add("beside", textual["layer'"], after=["CLUB"])
+    streams.add("main", visual["nodes'"])
+    streams.add("main", visual["layer'"], after=["visual head'", "CLUB"])
+    streams.add("main", visual["update"])
+    streams.add("beside", textual["update"], mark="textual update")
     parameters = 2 * users * EMBEDDING + 2 * users + OUTPUTS * (VISUAL + TEXTUAL) + 2 * (TOWER * EMBEDDING + HEAD * HEAD)
-    backward.append(Launch(other, "adam", "^adam_kernel<4>", MULTIPROCESSORS * 5, 256, 64,
-                           trips={"largest": parameters / 4 / (MULTIPROCESSORS * 5 * 256)}, memory=28.0 * parameters))
-    for launch in backward:
-        launch.stream = "main beside the fit"
-    end = [Launch(other, "accumulate_losses", "^accumulate_losses_kernel", 1, 32),
-           Launch(other, "advance_step", "^advance_step_kernel", 1, 32)]
-    return forward + [fit(items)] + backward + end
+    streams.add("main", [Launch(other, "adam", "^adam_kernel<4>", MULTIPROCESSORS * 5, 256, 64,
+                                trips={"largest": parameters / 4 / (MULTIPROCESSORS * 5 * 256)},
+                                memory=28.0 * parameters)], after=["textual update"])
+    streams.add("main", [Launch(other, "accumulate_losses", "^accumulate_losses_kernel", 1, 32),
+                         Launch(other, "advance_step", "^advance_step_kernel", 1, 32)], after=["fit"])
+    return streams.launches

@@ -134,7 +134,9 @@ void separate_learning(Model& model, Tape& tape, const ModuleSettings& settings,
       samples = sample_permutation(tape, RandomPurpose::samples, text.rows,
                                    std::min(settings.align_samples, text.rows));
     }
-    align(tape, {settings.align, settings.alpha, settings.temperature, samples}, text, visual);
+    tape.on(Stream::beside, [&] {
+      align(tape, {settings.align, settings.alpha, settings.temperature, samples}, text, visual);
+    });
   }
   std::vector<DistancePair> pairs;
   for (ModalityParts& modality : modalities) {
@@ -147,10 +149,12 @@ void separate_learning(Model& model, Tape& tape, const ModuleSettings& settings,
     }
     pairs.push_back(pair);
   }
-  push_apart(model, tape,
-             {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
-              settings.club_steps, settings.club_learning_rate},
-             pairs);
+  tape.on(Stream::narrow, [&] {
+    push_apart(model, tape,
+               {settings.distance, settings.club_pairs, settings.beta, settings.club_hidden,
+                settings.club_steps, settings.club_learning_rate},
+               pairs);
+  });
 }
 
 ModuleSettings module_settings(const Configuration& configuration) {

@@ -31,6 +31,7 @@ HostCsr upload_features(Model& model, Dataset& dataset, const SeaSettings& setti
 }
 
 /// One modality from its raw features to its unit node features, written into `nodes` (users + items rows).
+/// Its `head` is what the alignment head reads.
 ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::string& name, Tensor features,
                               Tensor nodes, std::int64_t users, const SeaSettings& settings) {
   Program& program = model.program;
@@ -70,7 +71,7 @@ ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::
 
   ModalityParts modality;
   modality.pair.modality = name;
-  const Tensor head_first = settings.align != Align::none ? next(settings.head_hidden) : Tensor{};
+  if (settings.align != Align::none) modality.head = next(settings.head_hidden);
   if (projections) modality.pair.generic = next(settings.club_width);
   const Tensor tower_hidden = leaky_relu(tape, next(4 * e), 0.01f);
   if (projections) modality.pair.unique = next(settings.club_width);
@@ -81,7 +82,6 @@ ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::
       program.parameter(*model.main, name + ".user_embedding", users, e, xavier_normal());
   row_normalize(tape, user_nodes, nodes.row_range(0, users));
   row_normalize(tape, item_nodes, nodes.row_range(users, items));
-  if (!head_first.empty()) modality.head = alignment_head(model, tape, name, head_first, settings.head_out);
   if (settings.keep_parts && &tape == model.evaluation) {
     const Tensor whole = linear(tape, features, weight, bias);
     model.parts[name + "_generic"] = whole.column_range(0, generic_width);
@@ -90,7 +90,6 @@ ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::
       model.parts[name + "_generic_projection"] = modality.pair.generic;
       model.parts[name + "_unique_projection"] = modality.pair.unique;
     }
-    if (!modality.head.empty()) model.parts[name + "_aligned"] = modality.head;
   }
   return modality;
 }
@@ -133,12 +132,24 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   const auto represent = [&](Tape& tape) {
     recorded.clear();
     const Tensor nodes = tape.activation(users + items, blocks * e);
+    // The textual modality, and then the heads, beside the visual one and the propagation.
     for (std::int64_t m = 0; m < blocks; ++m) {
-      const auto& [name, width] = widths[m];
-      const Tensor features = program.constant(model->features[m].matrix(items, width));
-      recorded.push_back(
-          record_modality(*model, tape, wide, name, features, nodes.column_range(m * e, e), users, settings));
+      tape.on(m == 0 ? Stream::main : Stream::beside, [&] {
+        const auto& [name, width] = widths[m];
+        const Tensor features = program.constant(model->features[m].matrix(items, width));
+        recorded.push_back(record_modality(*model, tape, wide, name, features, nodes.column_range(m * e, e),
+                                           users, settings));
+      });
     }
+    tape.on(Stream::beside, [&] {
+      for (ModalityParts& modality : recorded) {
+        if (modality.head.empty()) continue;
+        modality.head =
+            alignment_head(*model, tape, modality.pair.modality, modality.head, settings.head_out);
+        if (settings.keep_parts && &tape == model->evaluation)
+          model->parts[modality.pair.modality + "_aligned"] = modality.head;
+      }
+    });
     const Tensor propagated = propagate(tape, a, a, nodes, settings.n_ui_layers, Layers::all);
     Tensor user_rows = propagated.row_range(0, users);
     if (blocks > 1) {

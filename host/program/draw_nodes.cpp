@@ -28,7 +28,7 @@ void sort_batch(Tape& tape, const Batch& batch, std::int64_t users) {
             .index_reads = triples(batch),
             .index_writes = {batch.nodes, batch.sources},
             .workspace = tape.backend().sort_batch_workspace(batch.users.count),
-            .concurrent = true,
+            .stream = Stream::narrow,
             .forward = [=](const NodeRun& run) {
               run.backend().sort_batch(view(run, batch), users, run.step(), order_view(run, batch),
                                        run.workspace());

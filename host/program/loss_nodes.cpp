@@ -187,7 +187,7 @@ void club_fit(Tape& tape, const std::string& name, const std::vector<FitPair>& p
             .inputs = inputs,
             .updates = q.parameters,
             .workspace = tape.backend().club_fit_workspace(x.rows, x.columns, q.hidden),
-            .concurrent = true,
+            .stream = Stream::narrow,
             .forward = [=](const NodeRun& run) {
               std::vector<PairView> views;
               for (const FitPair& pair : pairs) views.push_back({run.value(pair.x), run.value(pair.y)});

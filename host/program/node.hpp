@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,9 +73,9 @@ struct Node {
   /// Its backward writes every input's gradient, as a loss does: those that nobody wants go to scratch
   /// memory. Else `input_gradient` is empty for them.
   bool writes_all_gradients = false;
-  /// Runs beside the nodes that follow (Backend::fork), until the first of them that reads what it writes, or
-  /// to the end of the step. It holds no dense product.
-  bool concurrent = false;
+  /// Where its functions run, if not on the stream that is the tape's when it is added. Nodes of different
+  /// streams run side by side, but for what follows from what they read and write.
+  std::optional<Stream> stream = {};
   std::function<void(const NodeRun&)> forward = {};
   std::function<void(const NodeRun&)> backward = {};
   /// Moves `updates` in place of their arena, after the whole backward.

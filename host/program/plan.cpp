@@ -1,5 +1,5 @@
-// How a tape lays out its memory: which gradients exist and who writes them, when what runs beside is waited
-// for, how long each array lives, and where it lies in the shared memory.
+// How a tape lays out its memory: which gradients exist and who writes them, which stream waits for which,
+// how long each array lives, and where it lies in the shared memory.
 
 #include <algorithm>
 
@@ -33,30 +33,13 @@ bool overlap(const std::vector<Indices>& some, const std::vector<Indices>& other
   });
 }
 
-/// What one function of a node touches.
-struct Access {
-  std::vector<Tensor> reads, writes;
-  std::vector<Indices> index_reads, index_writes;
-};
-
-bool conflict(const Access& a, const Access& b) {
-  return overlap(a.reads, b.writes) || overlap(a.writes, b.reads) || overlap(a.writes, b.writes) ||
-         overlap(a.index_reads, b.index_writes) || overlap(a.index_writes, b.index_reads) ||
-         overlap(a.index_writes, b.index_writes);
+template <class T>
+void append(std::vector<T>& to, const std::vector<T>& from) {
+  to.insert(to.end(), from.begin(), from.end());
 }
 
-Access forward_access(const Node& node) {
-  Access access{node.inputs, node.outputs, node.index_reads, node.index_writes};
-  access.reads.insert(access.reads.end(), node.constants.begin(), node.constants.end());
-  access.writes.insert(access.writes.end(), node.updates.begin(), node.updates.end());
-  return access;
-}
-
-Access backward_access(const Node& node) {
-  Access access{node.inputs, node.backward_outputs, node.index_reads, {}};
-  access.reads.insert(access.reads.end(), node.constants.begin(), node.constants.end());
-  access.reads.insert(access.reads.end(), node.saved_for_backward.begin(), node.saved_for_backward.end());
-  return access;
+std::size_t place_of(Stream stream) {
+  return static_cast<std::size_t>(stream);
 }
 
 }  // namespace
@@ -67,22 +50,14 @@ bool Tape::moves(int buffer) const {
          std::find(moves_.begin(), moves_.end(), record.arena) != moves_.end();
 }
 
-void Tape::use(int buffer, int time) {
-  Program::BufferRecord& record = program_.buffers_[buffer];
-  if (record.kind != Program::Kind::activation) return;
-  record.first_use = record.first_use < 0 ? time : std::min(record.first_use, time);
-  record.last_use = std::max(record.last_use, time);
-}
-
 void Tape::plan() {
   plan_needed();
-  const auto times = static_cast<std::size_t>(update_time()) + 1;
-  clears_.resize(times);
-  joins_.resize(times);
+  moments_.resize(static_cast<std::size_t>(update_time()) + 1);
   plan_gradients();
   plan_clears();
+  plan_accesses();
+  plan_waits();
   plan_lifetimes();
-  plan_joins();
   pack();
 }
 
@@ -165,7 +140,6 @@ void Tape::plan_gradients() {
       record.regions.push_back(tensor);
     } else {
       target.temporary = activation(tensor.rows, tensor.columns).buffer;
-      use(target.temporary, write.time);
       if (written < tensor.size()) {  // what nobody has written yet is added to zero
         record.cleared = true;
         record.regions = {{tensor.buffer, 0, 0, of.rows, of.columns}};
@@ -173,17 +147,14 @@ void Tape::plan_gradients() {
     }
     if (of.kind != Program::Kind::activation) continue;
     if (record.buffer < 0) record.buffer = activation(of.rows, of.columns).buffer;
-    use(record.buffer, write.time);
   }
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    RecordedNode& recorded = nodes_[i];
+  for (RecordedNode& recorded : nodes_) {
     const bool is_loss = recorded.node.is_loss && recorded.is_needed;
     if (!is_loss && !(recorded.has_backward && recorded.node.writes_all_gradients)) continue;
     for (std::size_t input = 0; input < recorded.targets.size(); ++input) {
       if (recorded.targets[input].wanted) continue;
       const Tensor& tensor = recorded.node.inputs[input];
       recorded.targets[input].temporary = activation(tensor.rows, tensor.columns).buffer;
-      use(recorded.targets[input].temporary, is_loss ? forward_time(i) : backward_time(i));
     }
   }
 }
@@ -202,105 +173,176 @@ void Tape::plan_clears() {
     const bool whole = covered == of.rows * of.columns && !record.cleared;
     // What nobody writes of a parameter's gradient is zero from the beginning, unless another tape writes it.
     const bool stays_zero = of.kind == Program::Kind::parameter && !record.cleared && only_tape_of(of.arena);
-    if (!whole && !stays_zero) clears_[static_cast<std::size_t>(record.first_write)].push_back(buffer);
+    if (!whole && !stays_zero) moment(record.first_write).clears.push_back(buffer);
   }
   for (const auto& [arena, place] : program_.parameter_order_) {
     const int buffer = arena->parameters_[place].tensor.buffer;
     if (!moves(buffer) || arena->settings().gradients == Gradients::fused || only_tape_of(arena)) continue;
-    if (gradients_.count(buffer) == 0) clears_[static_cast<std::size_t>(update_time())].push_back(buffer);
+    if (gradients_.count(buffer) == 0) moment(update_time()).clears.push_back(buffer);
+  }
+}
+
+/// The gradients that a node writes at this time, those that are zeroed first, and where parts lie that are
+/// added.
+void Tape::add_gradient_writes(std::size_t node, int time, Access& access) {
+  const auto gradient = [&](Tensor tensor) {
+    const bool of_parameter = program_.buffers_[tensor.buffer].kind == Program::Kind::parameter;
+    tensor.buffer = of_parameter ? ~tensor.buffer : gradients_.at(tensor.buffer).buffer;
+    return tensor;
+  };
+  const auto whole = [&](int buffer) {
+    return Tensor{buffer, 0, 0, program_.buffers_[buffer].rows, program_.buffers_[buffer].columns};
+  };
+  const RecordedNode& recorded = nodes_[node];
+  for (std::size_t i = 0; i < recorded.targets.size(); ++i) {
+    const GradientTarget& target = recorded.targets[i];
+    if (target.wanted) access.writes.push_back(gradient(recorded.node.inputs[i]));
+    if (target.temporary >= 0) access.writes.push_back(whole(target.temporary));
+  }
+  for (const int buffer : moment(time).clears) access.writes.push_back(gradient(whole(buffer)));
+}
+
+/// What is read and written at each time.
+void Tape::plan_accesses() {
+  const auto outlives = [&](const Tensor& tensor) {
+    return program_.buffers_[tensor.buffer].kind != Program::Kind::activation;
+  };
+  const auto begin = [&](int time, Stream stream) -> Access& {
+    moment(time).happens = true;
+    moment(time).stream = stream;
+    return moment(time).access;
+  };
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const auto& [node, stream, is_draw, is_needed, has_backward, targets] = nodes_[i];
+    if (!is_needed) continue;
+    std::size_t& workspace = workspace_bytes_[place_of(stream)];
+    workspace = std::max(workspace, node.workspace);
+    Access& forward = begin(forward_time(i), stream);
+    append(forward.reads, node.inputs);
+    append(forward.reads, node.constants);
+    append(forward.writes, node.outputs);
+    append(forward.writes, node.updates);
+    append(forward.index_reads, node.index_reads);
+    append(forward.index_writes, node.index_writes);
+    if (node.is_loss) add_gradient_writes(i, forward_time(i), forward);
+
+    std::vector<Tensor> constants;  // what later passes may read without its having been saved
+    for (const auto* tensors : {&node.inputs, &node.constants, &node.outputs})
+      std::copy_if(tensors->begin(), tensors->end(), std::back_inserter(constants), outlives);
+    if (has_backward) {
+      Access& backward = begin(backward_time(i), stream);
+      append(backward.reads, constants);
+      append(backward.reads, node.saved_for_backward);
+      append(backward.index_reads, node.index_reads);
+      append(backward.index_reads, node.index_writes);
+      append(backward.writes, node.backward_outputs);
+      for (Tensor output : node.outputs) {
+        const auto gradient = gradients_.find(output.buffer);
+        if (gradient == gradients_.end()) continue;
+        output.buffer = gradient->second.buffer;
+        backward.reads.push_back(output);
+      }
+      add_gradient_writes(i, backward_time(i), backward);
+    }
+    if (node.update) {
+      Access& update = begin(own_update_time(i), stream);
+      append(update.reads, constants);
+      append(update.reads, node.backward_outputs);
+      append(update.index_reads, node.index_reads);
+      append(update.writes, node.updates);
+    }
+  }
+  Access& update = begin(update_time(), Stream::main);
+  for (const auto& [arena, place] : program_.parameter_order_) {
+    Tensor parameter = arena->parameters_[place].tensor;
+    if (!moves(parameter.buffer) || arena->settings().gradients == Gradients::fused) continue;
+    update.writes.push_back(parameter);
+    parameter.buffer = ~parameter.buffer;
+    update.writes.push_back(parameter);
+  }
+}
+
+/// A stream waits for another one before it touches what that has written, or writes what that touches. What
+/// is asked of one stream is done in order, and what a stream has waited for, whoever waits for it has too.
+void Tape::plan_waits() {
+  const auto conflict = [](const Access& a, const Access& b) {
+    return overlap(a.reads, b.writes) || overlap(a.writes, b.reads) || overlap(a.writes, b.writes) ||
+           overlap(a.index_reads, b.index_writes) || overlap(a.index_writes, b.index_reads) ||
+           overlap(a.index_writes, b.index_writes);
+  };
+  std::array<Times, stream_count> done;
+  for (Times& times : done) times.fill(-1);
+  int marks = 0;
+  for (int time = 0; time <= update_time(); ++time) {
+    Moment& now = moment(time);
+    if (!now.happens) continue;
+    Times& known = done[place_of(now.stream)];
+    for (int earlier = time - 1; earlier >= 0; --earlier) {
+      Moment& other = moment(earlier);
+      if (!other.happens || earlier <= known[place_of(other.stream)] || other.stream == now.stream) continue;
+      if (!conflict(now.access, other.access)) continue;
+      if (other.mark < 0) other.mark = marks++;
+      now.waits.push_back(other.mark);
+      for (std::size_t s = 0; s < known.size(); ++s) known[s] = std::max(known[s], other.up_to[s]);
+    }
+    now.before = known;
+    known[place_of(now.stream)] = time;
+    now.up_to = known;
   }
 }
 
 void Tape::plan_lifetimes() {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const RecordedNode& recorded = nodes_[i];
-    const Node& node = recorded.node;
-    if (!recorded.is_needed) continue;
-    std::size_t& bytes = node.concurrent ? side_workspace_bytes_ : workspace_bytes_;
-    bytes = std::max(bytes, node.workspace);
-    for (const Tensor& tensor : node.inputs) use(tensor.buffer, forward_time(i));
-    for (const Tensor& tensor : node.constants) use(tensor.buffer, forward_time(i));
-    for (const Tensor& tensor : node.outputs) use(tensor.buffer, forward_time(i));
-    if (node.update) {
-      for (const Tensor& tensor : node.backward_outputs) use(tensor.buffer, update_time());
-    }
-    if (!recorded.has_backward) continue;
-    for (const Tensor& tensor : node.saved_for_backward) use(tensor.buffer, backward_time(i));
-    for (const Tensor& tensor : node.backward_outputs) use(tensor.buffer, backward_time(i));
-    for (const Tensor& tensor : node.outputs) {
-      const auto gradient = gradients_.find(tensor.buffer);
-      if (gradient != gradients_.end()) use(gradient->second.buffer, backward_time(i));
-    }
-  }
-  for (const Tensor& tensor : kept_) use(tensor.buffer, update_time());
-}
-
-/// What runs beside is waited for before the first node that touches what it writes, or writes what it reads;
-/// the rest at the end of the step. Until then its arrays live.
-void Tape::plan_joins() {
-  std::vector<std::size_t> beside;
-  const auto join_at = [&](int time) {
-    for (const std::size_t i : beside) {
-      for (const Tensor& tensor : nodes_[i].node.inputs) use(tensor.buffer, time);
-      for (const Tensor& tensor : nodes_[i].node.constants) use(tensor.buffer, time);
-      for (const Tensor& tensor : nodes_[i].node.outputs) use(tensor.buffer, time);
-    }
-    beside.clear();
+  const auto use = [&](const Tensor& tensor, int time) {
+    if (tensor.buffer < 0 || program_.buffers_[tensor.buffer].kind != Program::Kind::activation) return;
+    const Moment& now = moment(time);
+    Life& life = lives_[tensor.buffer];
+    if (!life.used) life.before = now.before;
+    life.used = true;
+    for (std::size_t s = 0; s < life.before.size(); ++s)
+      life.before[s] = std::min(life.before[s], now.before[s]);
+    int& last = life.last[place_of(now.stream)];
+    last = std::max(last, time);
   };
-  const auto meet = [&](const Access& access, int time) {
-    const bool conflicts = std::any_of(beside.begin(), beside.end(), [&](std::size_t i) {
-      return conflict(access, forward_access(nodes_[i].node));
-    });
-    if (!conflicts) return;
-    joins_[static_cast<std::size_t>(time)] = true;
-    join_at(time);
-  };
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].is_needed && nodes_[i].is_draw) beside.push_back(i);
+  for (int time = 0; time <= update_time(); ++time) {
+    const Access& access = moment(time).access;
+    for (const Tensor& tensor : access.reads) use(tensor, time);
+    for (const Tensor& tensor : access.writes) use(tensor, time);
   }
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i].is_needed || nodes_[i].is_draw) continue;
-    if (!nodes_[i].node.concurrent) meet(forward_access(nodes_[i].node), forward_time(i));
-    if (nodes_[i].node.concurrent) beside.push_back(i);
-  }
-  for (std::size_t i = nodes_.size(); i-- > 0;) {
-    if (nodes_[i].has_backward) meet(backward_access(nodes_[i].node), backward_time(i));
-  }
-  Access update;
-  for (const auto& [arena, place] : program_.parameter_order_) {
-    const Tensor& parameter = arena->parameters_[place].tensor;
-    if (moves(parameter.buffer) && arena->settings().gradients == Gradients::stored)
-      update.writes.push_back(parameter);
-  }
+  for (const Tensor& tensor : kept_) use(tensor, update_time());
   for (const RecordedNode& recorded : nodes_) {
     if (!recorded.is_needed || !recorded.node.update) continue;
-    const Node& node = recorded.node;
-    update.writes.insert(update.writes.end(), node.updates.begin(), node.updates.end());
-    update.reads.insert(update.reads.end(), node.backward_outputs.begin(), node.backward_outputs.end());
-    update.index_reads.insert(update.index_reads.end(), node.index_reads.begin(), node.index_reads.end());
+    // Whoever asks for the gradient reads them after the step.
+    for (const Tensor& tensor : recorded.node.backward_outputs) use(tensor, update_time());
   }
-  meet(update, update_time());
-  join_at(update_time());
 }
 
 void Tape::pack() {
-  const auto lives = [&](int b) { return program_.buffers_[b].first_use >= 0; };
   const auto size = [&](int b) {
     return (program_.buffers_[b].rows * program_.buffers_[b].columns + 15) / 16 * 16;
   };
+  // Two arrays may share memory where all that touches the one is done before all that touches the other.
+  const auto ends_before = [](const Life& a, const Life& b) {
+    for (std::size_t s = 0; s < a.last.size(); ++s) {
+      if (a.last[s] > b.before[s]) return false;
+    }
+    return true;
+  };
   std::vector<int> order;
-  std::copy_if(activations_.begin(), activations_.end(), std::back_inserter(order), lives);
+  std::copy_if(activations_.begin(), activations_.end(), std::back_inserter(order),
+               [&](int b) { return lives_.count(b) != 0; });
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return size(a) > size(b); });
 
   // Largest first, each at the lowest offset that is free for as long as it lives.
   std::vector<int> placed;
   for (const int buffer : order) {
     Program::BufferRecord& record = program_.buffers_[buffer];
+    const Life& life = lives_.at(buffer);
     std::vector<std::pair<std::int64_t, std::int64_t>> taken;
     for (const int other : placed) {
-      const Program::BufferRecord& neighbour = program_.buffers_[other];
-      if (neighbour.first_use <= record.last_use && record.first_use <= neighbour.last_use)
-        taken.emplace_back(neighbour.offset, neighbour.offset + size(other));
+      const Life& other_life = lives_.at(other);
+      if (ends_before(life, other_life) || ends_before(other_life, life)) continue;
+      const std::int64_t offset = program_.buffers_[other].offset;
+      taken.emplace_back(offset, offset + size(other));
     }
     std::sort(taken.begin(), taken.end());
     std::int64_t offset = 0;
@@ -318,7 +360,7 @@ void Tape::pack() {
 void Tape::place(float* activations) {
   for (const int buffer : activations_) {
     Program::BufferRecord& record = program_.buffers_[buffer];
-    if (record.first_use >= 0) record.data = activations + record.offset;
+    if (lives_.count(buffer) != 0) record.data = activations + record.offset;
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i].node;

@@ -78,15 +78,15 @@ Step& Program::step(const std::string& name, std::vector<Tape*> tapes, std::int6
 
 void Program::allocate() {
   std::int64_t activation_count = 0;
-  std::size_t workspace = 0, side_workspace = 0;
+  std::array<std::size_t, stream_count> workspaces{};
   for (Tape& tape : tapes_) {
     tape.plan();
     activation_count = std::max(activation_count, tape.packed_size_);
-    workspace = std::max(workspace, tape.workspace_bytes_);
-    side_workspace = std::max(side_workspace, tape.side_workspace_bytes_);
+    for (std::size_t s = 0; s < workspaces.size(); ++s)
+      workspaces[s] = std::max(workspaces[s], tape.workspace_bytes_[s]);
   }
   allocated_ = true;
-  allocate_memory(activation_count, workspace, side_workspace);
+  allocate_memory(activation_count, workspaces);
   losses_.allocate(backend_);
   for (Step& step : steps_) step.find_unwritten_terms();
   step_state_ = Buffer<StepState>(backend_, 1);
@@ -103,10 +103,10 @@ void Program::allocate() {
   }
 }
 
-void Program::allocate_memory(std::int64_t activation_count, std::size_t workspace,
-                              std::size_t side_workspace) {
-  std::size_t needed =
-      static_cast<std::size_t>(activation_count) * sizeof(float) + workspace + side_workspace;
+void Program::allocate_memory(std::int64_t activation_count,
+                              const std::array<std::size_t, stream_count>& workspaces) {
+  std::size_t needed = static_cast<std::size_t>(activation_count) * sizeof(float);
+  for (const std::size_t bytes : workspaces) needed += bytes;
   for (const Arena& arena : arenas_) needed += arena.bytes();
   for (const State& state : states_) needed += static_cast<std::size_t>(state.tensor.size()) * sizeof(float);
   try {
@@ -116,8 +116,8 @@ void Program::allocate_memory(std::int64_t activation_count, std::size_t workspa
       state.values = Buffer<float>(backend_, state.tensor.size());
       buffers_[state.tensor.buffer].data = state.values.data();
     }
-    workspace_ = Buffer<std::byte>(backend_, static_cast<std::int64_t>(workspace));
-    side_workspace_ = Buffer<std::byte>(backend_, static_cast<std::int64_t>(side_workspace));
+    for (std::size_t s = 0; s < workspaces.size(); ++s)
+      workspaces_[s] = Buffer<std::byte>(backend_, static_cast<std::int64_t>(workspaces[s]));
   } catch (const Error& error) {
     throw Error(fmt::format("training needs {:.1f} MB beside the features and graphs: {}",
                             static_cast<double>(needed) / 1e6, error.what()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -85,7 +86,6 @@ class Program {
     Arena* arena = nullptr;      ///< of parameters
     std::int64_t offset = 0;     ///< of parameters in their arena, of activations in the shared memory
     const Tape* tape = nullptr;  ///< of activations
-    int first_use = -1, last_use = -1;
   };
   struct State {
     std::string name;
@@ -96,7 +96,8 @@ class Program {
 
   int add_buffer(Kind kind, std::int64_t rows, std::int64_t columns);
   MatrixView view(float* data, const Tensor& tensor) const;
-  void allocate_memory(std::int64_t activation_count, std::size_t workspace, std::size_t side_workspace);
+  void allocate_memory(std::int64_t activation_count,
+                       const std::array<std::size_t, stream_count>& workspaces);
   template <class Body>
   void observed(const char* phase, const std::string& name, const Body& body) {
     if (observer_) observer_(phase, name, true);
@@ -118,7 +119,7 @@ class Program {
   Observer observer_;
   Buffer<float> activations_;
   Buffer<StepState> step_state_;
-  Buffer<std::byte> workspace_, side_workspace_;
+  std::array<Buffer<std::byte>, stream_count> workspaces_;  ///< of each stream
 };
 
 }  // namespace sea

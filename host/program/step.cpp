@@ -59,8 +59,8 @@ void Step::run_by_parts() {
 }
 
 void Step::finish() {
-  for (Arena* arena : without_gradient_) arena->update_without_gradient();
   program_.backend_.join();
+  for (Arena* arena : without_gradient_) arena->update_without_gradient();
   program_.losses_.accumulate(program_.backend_);
   std::vector<OptimizerState*> optimizers;
   for (const Arena* arena : advanced_) optimizers.push_back(arena->state());

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "program/program.hpp"
@@ -10,8 +12,20 @@
 
 namespace sea {
 
+namespace {
+
+bool streams_wanted() {
+  const char* const wanted = std::getenv("SEA_STREAMS");
+  return wanted == nullptr || std::string_view(wanted) != "0";
+}
+
+}  // namespace
+
 Tape::Tape(Program& program, std::string name, std::vector<Arena*> moves)
-    : program_(program), name_(std::move(name)), moves_(std::move(moves)) {}
+    : program_(program),
+      name_(std::move(name)),
+      moves_(std::move(moves)),
+      has_streams_(program.backend_.has_streams() && streams_wanted()) {}
 
 Backend& Tape::backend() const {
   return program_.backend_;
@@ -61,18 +75,29 @@ void Tape::check(const Node& node) const {
     if (buffer.kind != Program::Kind::parameter || buffer.arena->settings().gradients != Gradients::fused)
       refuse("it updates what is no parameter of an arena with fused gradients");
   }
-  if (node.concurrent && node.backward) refuse("what runs beside others has no backward");
 }
 
 void Tape::add(Node node) {
   check(node);
-  nodes_.push_back({std::move(node)});
+  const Stream stream = has_streams_ ? node.stream.value_or(stream_) : Stream::main;
+  nodes_.push_back({std::move(node), stream});
+}
+
+void Tape::on(Stream stream, const std::function<void()>& body) {
+  const Stream outer = std::exchange(stream_, stream);
+  try {
+    body();
+  } catch (...) {
+    stream_ = outer;
+    throw;
+  }
+  stream_ = outer;
 }
 
 void Tape::add_draw(Node node) {
   check(node);
-  node.concurrent = true;
-  nodes_.push_back({std::move(node), true});
+  const Stream stream = has_streams_ ? Stream::narrow : Stream::main;
+  nodes_.push_back({std::move(node), stream, true});
 }
 
 int Tape::loss_term(const std::string& name, float weight) {
@@ -96,7 +121,7 @@ int Tape::reported_terms(const std::string& name, std::int64_t count) {
 // ---- running
 
 void Tape::clear_gradients(int time) {
-  for (const int buffer : clears_[static_cast<std::size_t>(time)]) {
+  for (const int buffer : moment(time).clears) {
     const Program::BufferRecord& record = program_.buffers_[buffer];
     const MatrixView gradient = gradient_of({buffer, 0, 0, record.rows, record.columns});
     backend().fill_zero(gradient.data, static_cast<std::size_t>(gradient.size()) * sizeof(float));
@@ -114,26 +139,35 @@ void Tape::add_temporaries(std::size_t node) {
   }
 }
 
-void Tape::join_before(int time) {
-  if (joins_[static_cast<std::size_t>(time)]) backend().join();
+/// What happens at one time, on its stream, after what it waits for.
+void Tape::run_at(int time, const std::function<void()>& body) {
+  const Moment& now = moment(time);
+  for (const int mark : now.waits) backend().wait(now.stream, mark);
+  if (now.stream == Stream::main) {
+    body();
+  } else {
+    backend().on_stream(now.stream, body);
+  }
+  if (now.mark >= 0) backend().mark(now.stream, now.mark);
 }
 
 void Tape::run_node(std::size_t i, Pass pass) {
   const Node& node = nodes_[i].node;
   const NodeRun run(*this, i, pass);
-  if (pass == Pass::update) return node.update(run);
+  if (pass == Pass::update) return run_at(own_update_time(i), [&] { node.update(run); });
   const int time = pass == Pass::forward ? forward_time(i) : backward_time(i);
-  join_before(time);
-  if (node.concurrent) return backend().fork([&] { node.forward(run); });
-  const bool writes_gradients = pass == Pass::backward || node.is_loss;
-  if (writes_gradients) clear_gradients(time);
-  (pass == Pass::forward ? node.forward : node.backward)(run);
-  if (writes_gradients) add_temporaries(i);
+  run_at(time, [&] {
+    const bool writes_gradients = pass == Pass::backward || node.is_loss;
+    if (writes_gradients) clear_gradients(time);
+    (pass == Pass::forward ? node.forward : node.backward)(run);
+    if (writes_gradients) add_temporaries(i);
+  });
 }
 
 void Tape::draw() {
+  backend().fork();
   program_.observed("draw", "", [&] {
-    backend().fork([&] {
+    run_at(0, [&] {
       for (std::size_t i = 0; i < nodes_.size(); ++i) {
         if (nodes_[i].is_draw && nodes_[i].is_needed)
           nodes_[i].node.forward(NodeRun(*this, i, Pass::forward));
@@ -143,10 +177,12 @@ void Tape::draw() {
 }
 
 void Tape::forward() {
+  backend().fork();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].is_draw || !nodes_[i].is_needed) continue;
     program_.observed("forward", nodes_[i].node.name, [&] { run_node(i, Pass::forward); });
   }
+  if (moves_.empty()) backend().join();  // nothing follows
 }
 
 void Tape::backward() {
@@ -157,16 +193,17 @@ void Tape::backward() {
 }
 
 void Tape::update() {
-  join_before(update_time());
-  clear_gradients(update_time());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (!nodes_[i].is_needed || !nodes_[i].node.update) continue;
     program_.observed("update", nodes_[i].node.name, [&] { run_node(i, Pass::update); });
   }
-  for (Arena* arena : moves_) {
-    if (arena->settings().gradients == Gradients::fused) continue;
-    program_.observed("update", "adam", [&] { arena->update(); });
-  }
+  run_at(update_time(), [&] {
+    clear_gradients(update_time());
+    for (Arena* arena : moves_) {
+      if (arena->settings().gradients == Gradients::fused) continue;
+      program_.observed("update", "adam", [&] { arena->update(); });
+    }
+  });
 }
 
 MatrixView Tape::gradient_of(const Tensor& tensor) const {
@@ -264,8 +301,8 @@ std::uint64_t NodeRun::seed() const {
 }
 
 Workspace NodeRun::workspace() const {
-  const Buffer<std::byte>& memory =
-      tape_.nodes_[node_].node.concurrent ? tape_.program_.side_workspace_ : tape_.program_.workspace_;
+  const auto stream = static_cast<std::size_t>(tape_.nodes_[node_].stream);
+  const Buffer<std::byte>& memory = tape_.program_.workspaces_[stream];
   return {memory.data(), memory.bytes()};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -39,6 +40,8 @@ class Tape {
   /// times.
   Tensor activation(std::int64_t rows, std::int64_t columns);
   void add(Node node);
+  /// Nodes that `body` adds run on `stream`, unless they name one themselves.
+  void on(Stream stream, const std::function<void()>& body);
   /// A node that draws: it runs in `draw`, before the forward and beside it.
   void add_draw(Node node);
   /// The number of a term of the loss, L = sum of weight * term; 0 is only reported. Terms of one name in
@@ -87,6 +90,7 @@ class Tape {
   };
   struct RecordedNode {
     Node node;
+    Stream stream;
     bool is_draw = false;
     bool is_needed =
         false;  ///< something that is kept, or a loss, or a write that outlives the tape, needs it
@@ -94,15 +98,39 @@ class Tape {
     std::vector<GradientTarget> targets = {};
   };
 
+  /// What one function of a node touches: buffers, and gradients of parameters as ~buffer.
+  struct Access {
+    std::vector<Tensor> reads, writes;
+    std::vector<Indices> index_reads, index_writes;
+  };
+  /// For each stream the last time that counts, -1 for none.
+  using Times = std::array<int, stream_count>;
+  /// What happens at one time of a pass.
+  struct Moment {
+    bool happens = false;
+    Stream stream = Stream::main;
+    Access access;
+    std::vector<int> waits;                       ///< marks
+    int mark = -1;                                ///< that notes it, where another stream waits for it
+    Times before{-1, -1, -1}, up_to{-1, -1, -1};  ///< what is done when it begins, and when it has ended
+    std::vector<int> clears;                      ///< buffers whose gradients are zeroed first
+  };
+  /// When an activation is used: at last, and what is done before its first use.
+  struct Life {
+    bool used = false;
+    Times last{-1, -1, -1}, before{};
+  };
+
   // A pass over the tape in time: draws at 0, the forward of node i at 1 + i, then the turn, the backward of
-  // node i at 2 turn - 1 - i, and the update.
+  // node i at 2 turn - 1 - i, its own update at 2 turn + i, and the arenas' update.
   int turn_time() const { return 1 + static_cast<int>(nodes_.size()); }
   int forward_time(std::size_t node) const { return nodes_[node].is_draw ? 0 : 1 + static_cast<int>(node); }
   int backward_time(std::size_t node) const { return 2 * turn_time() - 1 - static_cast<int>(node); }
-  int update_time() const { return 2 * turn_time(); }
+  int own_update_time(std::size_t node) const { return 2 * turn_time() + static_cast<int>(node); }
+  int update_time() const { return 3 * turn_time() - 1; }
 
   bool moves(int buffer) const;
-  void use(int buffer, int time);
+  Moment& moment(int time) { return moments_[static_cast<std::size_t>(time)]; }
   void require_recording() const;
   void check(const Node& node) const;
   void plan();
@@ -110,30 +138,35 @@ class Tape {
   std::vector<GradientWrite> gradient_writes();
   void plan_gradients();
   void plan_clears();
-  void plan_joins();
+  void plan_accesses();
+  void add_gradient_writes(std::size_t node, int time, Access& access);
+  void plan_waits();
   void plan_lifetimes();
   void pack();
   void place(float* activations);
 
   void run_node(std::size_t node, Pass pass);
+  void run_at(int time, const std::function<void()>& body);
   void clear_gradients(int time);
   void add_temporaries(std::size_t node);
-  void join_before(int time);
   MatrixView gradient_of(const Tensor& tensor) const;
   bool declares(const Node& node, Pass pass, const Tensor& tensor) const;
 
   Program& program_;
   std::string name_;
   std::vector<Arena*> moves_;
+  bool has_streams_;  ///< else all nodes run on the main one
   std::vector<RecordedNode> nodes_;
   std::vector<Tensor> kept_;
   std::vector<int> terms_;                   ///< of the loss that this tape writes
   std::map<int, GradientRecord> gradients_;  ///< by buffer
-  std::vector<std::vector<int>> clears_;     ///< by time: buffers whose gradients are zeroed first
-  std::vector<bool> joins_;                  ///< by time: what ran beside is waited for first
+  std::vector<Moment> moments_;              ///< by time
+  std::map<int, Life> lives_;                ///< by buffer
+  Stream stream_ = Stream::main;             ///< of nodes that are added now
   std::vector<int> activations_;             ///< the buffers that are this tape's
   std::int64_t packed_size_ = 0;
-  std::size_t workspace_bytes_ = 0, side_workspace_bytes_ = 0, unshared_bytes_ = 0;
+  std::array<std::size_t, stream_count> workspace_bytes_{};
+  std::size_t unshared_bytes_ = 0;
 };
 
 }  // namespace sea

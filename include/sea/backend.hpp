@@ -21,6 +21,14 @@ struct Workspace {
 
 enum class Transpose : bool { no, yes };
 
+/// Where operators are asked for: those of one stream are done in their order.
+enum class Stream {
+  main,    ///< where they go unless another is named
+  beside,  ///< wide work that does not depend on the main stream's
+  narrow,  ///< long work of few blocks, which goes before that of the other two
+};
+inline constexpr int stream_count = 3;
+
 /// Everything that changes between two training steps, in device memory, so that a recorded step holds no
 /// value of the host. A training begins at {0, 0, 0, min(pairs, batch size)}, which the caller writes. A step
 /// then calls its operators, from `sample_batch` to `adam`, on one and the same state, and `advance_step`
@@ -200,12 +208,22 @@ class Backend {
 
   // ---- order
 
-  /// The operators of `body` begin after those asked for before, and may run beside those asked for after,
-  /// until `join`. They are no dense products (matmul, linear, factored_linear), and nothing after them may
-  /// write what they read, or touch what they write, before the join. Copies and `synchronize` join first.
-  virtual void fork(const std::function<void()>& body) { body(); }
-  /// What follows begins after every fork.
+  /// Whether operators of different streams may run side by side. Where not, the functions below call their
+  /// bodies and do nothing else.
+  virtual bool has_streams() const { return false; }
+  /// The operators of `body` go to `stream`. No copies are among them. What they share with operators of
+  /// other streams is kept in order by the four calls below. Not inside of another such body.
+  virtual void on_stream(Stream /*stream*/, const std::function<void()>& body) { body(); }
+  /// What follows on the other streams begins after all that was asked of the main one so far.
+  virtual void fork() {}
+  /// What follows on the main stream begins after all that was asked of the others so far. Copies and
+  /// `synchronize` join first.
   virtual void join() {}
+  /// Notes by a small number, from 0, what was asked of `stream` so far; a later call with that number
+  /// replaces it.
+  virtual void mark(Stream /*stream*/, int /*number*/) {}
+  /// What follows on `stream` begins after what was noted. Nothing where nothing was.
+  virtual void wait(Stream /*stream*/, int /*number*/) {}
   /// Captures the operators of `body` without doing them: no copy to or from the host and no allocation may
   /// be among them, and each of them has been done once before. Null where capturing is of no use: where
   /// operators are done as they are asked for.

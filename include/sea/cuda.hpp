@@ -30,10 +30,10 @@ struct CudaSettings {
 };
 
 /// The operators on an NVIDIA GPU of compute capability 8.0 or later: hand-written kernels, and
-/// cuBLAS for dense products that are not split. All work goes to one stream, in order, and what is forked to
-/// a second one; nothing but `copy_to_device`, `copy_to_host` and `synchronize` waits for it. Faults of a
-/// kernel are reported there. The device must be the calling thread's current one (the constructor makes it
-/// that).
+/// cuBLAS for dense products that are not split. All work goes to one stream, in order, but for what is asked
+/// of another one by `on_stream`; nothing but `copy_to_device`, `copy_to_host` and `synchronize` waits for
+/// it. Faults of a kernel are reported there. The device must be the calling thread's current one (the
+/// constructor makes it that).
 class CudaBackend final : public Backend {
  public:
   /// On a stream of its own. Throws Error where there is no such device.
@@ -49,8 +49,12 @@ class CudaBackend final : public Backend {
   /// Device memory that libraries hold beside what `allocate` gave.
   std::size_t library_bytes() const;
 
-  void fork(const std::function<void()>& body) override;
+  bool has_streams() const override { return true; }
+  void on_stream(Stream stream, const std::function<void()>& body) override;
+  void fork() override;
   void join() override;
+  void mark(Stream stream, int number) override;
+  void wait(Stream stream, int number) override;
   /// A captured graph. Null on the default stream, which cannot be captured.
   std::unique_ptr<CapturedGraph> capture(const std::function<void()>& body) override;
 #include "sea/operators.inc"

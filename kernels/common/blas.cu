@@ -29,20 +29,33 @@ struct Copy {
 
 }  // namespace
 
-void Blas::open(cudaStream_t stream, cudaMemPool_t pool, const CudaSettings& settings) {
-  stream_ = stream;
+void Blas::open(const std::array<cudaStream_t, stream_count>& streams, cudaMemPool_t pool,
+                const CudaSettings& settings) {
   settings_ = settings;
-  check(cudaMallocFromPoolAsync(&workspace_, workspace_bytes(), pool, stream), "CudaBackend",
+  pool_ = pool;
+  for (std::size_t s = 0; s < streams.size(); ++s) lanes_[s].stream = streams[s];
+  static_cast<void>(lane());
+}
+
+const Blas::Lane& Blas::lane() {
+  Lane& lane = *current_;
+  if (lane.ready) return lane;
+  check(cudaMallocFromPoolAsync(&lane.workspace, bytes_of_lane(), pool_, lane.stream), "CudaBackend",
         "allocating the workspace of dense products");
-  if (settings.matmul_precision == MatmulPrecision::tf32x3) return;
-  check_blas(cublas().create(&handle_), "CudaBackend");
-  check_blas(cublas().set_stream(handle_, stream), "CudaBackend");
-  check_blas(cublas().set_workspace(handle_, workspace_, library_workspace_bytes), "CudaBackend");
+  if (settings_.matmul_precision != MatmulPrecision::tf32x3) {
+    check_blas(cublas().create(&lane.handle), "CudaBackend");
+    check_blas(cublas().set_stream(lane.handle, lane.stream), "CudaBackend");
+    check_blas(cublas().set_workspace(lane.handle, lane.workspace, library_workspace_bytes), "CudaBackend");
+  }
+  lane.ready = true;
+  return lane;
 }
 
 void Blas::close() noexcept {
-  if (handle_ != nullptr) static_cast<void>(cublas().destroy(handle_));
-  if (workspace_ != nullptr) static_cast<void>(cudaFreeAsync(workspace_, stream_));
+  for (const Lane& lane : lanes_) {
+    if (lane.handle != nullptr) static_cast<void>(cublas().destroy(lane.handle));
+    if (lane.workspace != nullptr) static_cast<void>(cudaFreeAsync(lane.workspace, lane.stream));
+  }
 }
 
 const char* Blas::precision_name() const {
@@ -58,17 +71,23 @@ const char* Blas::precision_name() const {
 }
 
 std::size_t Blas::workspace_bytes() const {
+  std::size_t bytes = 0;
+  for (const Lane& lane : lanes_) bytes += lane.ready ? bytes_of_lane() : 0;
+  return bytes;
+}
+
+std::size_t Blas::bytes_of_lane() const {
   return settings_.matmul_precision == MatmulPrecision::tf32x3 ? split_product_floats * sizeof(float)
                                                                : library_workspace_bytes;
 }
 
 void Blas::gemm(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                 ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
-  require(allowed_, operator_name, "no dense product runs beside others");
   if (c.empty()) return;
+  const Lane& lane = this->lane();
   if (settings_.matmul_precision == MatmulPrecision::tf32x3) {
-    split_product(stream_, operator_name, transpose_a, transpose_b, alpha, a, b, beta, c, nullptr,
-                  static_cast<float*>(workspace_));
+    split_product(lane.stream, operator_name, transpose_a, transpose_b, alpha, a, b, beta, c, nullptr,
+                  static_cast<float*>(lane.workspace));
   } else {
     product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c);
   }
@@ -76,14 +95,14 @@ void Blas::gemm(const char* operator_name, Transpose transpose_a, Transpose tran
 
 void Blas::gemm_with_bias(const char* operator_name, Transpose transpose_a, Transpose transpose_b,
                           ConstMatrixView a, ConstMatrixView b, const float* bias, MatrixView c) {
-  require(allowed_, operator_name, "no dense product runs beside others");
   if (c.empty()) return;
+  const Lane& lane = this->lane();
   if (settings_.matmul_precision == MatmulPrecision::tf32x3) {
-    split_product(stream_, operator_name, transpose_a, transpose_b, 1.0f, a, b, 0.0f, c, bias,
-                  static_cast<float*>(workspace_));
+    split_product(lane.stream, operator_name, transpose_a, transpose_b, 1.0f, a, b, 0.0f, c, bias,
+                  static_cast<float*>(lane.workspace));
   } else {
     const ConstMatrixView rows(bias, c.rows, c.columns, 0);  // every row the same one
-    elementwise(stream_, operator_name, Copy{}, c, rows);
+    elementwise(lane.stream, operator_name, Copy{}, c, rows);
     product(operator_name, transpose_a, transpose_b, 1.0f, a, b, 1.0f, c);
   }
 }
@@ -100,7 +119,7 @@ void Blas::product(const char* operator_name, Transpose transpose_a, Transpose t
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
   const cublasComputeType_t compute =
       settings_.matmul_precision == MatmulPrecision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-  check_blas(cublas().gemm_ex(handle_, operation(transpose_b), operation(transpose_a),
+  check_blas(cublas().gemm_ex(lane().handle, operation(transpose_b), operation(transpose_a),
                               library_int(operator_name, c.columns), library_int(operator_name, c.rows),
                               library_int(operator_name, k), &alpha, b.data, CUDA_R_32F, leading(b), a.data,
                               CUDA_R_32F, leading(a), &beta, c.data, CUDA_R_32F, leading(c), compute,

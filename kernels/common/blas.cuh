@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 
 #include "common/check.cuh"
@@ -8,12 +9,14 @@
 
 namespace sea::cuda {
 
-/// Dense products on one stream: with split operands by a kernel of our own, else by cuBLAS. One workspace of
-/// its own, so that products are the same bits in every run and may be captured.
+/// Dense products: with split operands by a kernel of our own, else by cuBLAS. Each stream has a workspace
+/// and a handle of its own from its first product on, so that products are the same bits in every run, may
+/// run side by side and be captured.
 class Blas {
  public:
   /// Takes its memory from `pool`.
-  void open(cudaStream_t stream, cudaMemPool_t pool, const CudaSettings& settings);
+  void open(const std::array<cudaStream_t, stream_count>& streams, cudaMemPool_t pool,
+            const CudaSettings& settings);
   void close() noexcept;
 
   /// C = alpha op(A) op(B) + beta C for row-major matrices whose shapes fit. Where beta is 0, C is not read.
@@ -23,21 +26,31 @@ class Blas {
   void gemm_with_bias(const char* operator_name, Transpose transpose_a, Transpose transpose_b,
                       ConstMatrixView a, ConstMatrixView b, const float* bias, MatrixView c);
 
-  /// Whether products are allowed: they are on their own stream alone.
-  void allow(bool allowed) { allowed_ = allowed; }
+  /// The stream of the products that follow.
+  void choose(Stream stream) { current_ = &lanes_[static_cast<std::size_t>(stream)]; }
 
   const char* precision_name() const;
+  /// Of all streams.
   std::size_t workspace_bytes() const;
 
  private:
+  struct Lane {
+    cudaStream_t stream = nullptr;
+    cublasHandle_t handle = nullptr;
+    void* workspace = nullptr;
+    bool ready = false;
+  };
+
+  /// The chosen one, with what products need.
+  const Lane& lane();
+  std::size_t bytes_of_lane() const;
   void product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c);
 
-  bool allowed_ = true;
-  cudaStream_t stream_ = nullptr;
-  cublasHandle_t handle_ = nullptr;
   CudaSettings settings_;
-  void* workspace_ = nullptr;
+  cudaMemPool_t pool_ = nullptr;
+  std::array<Lane, stream_count> lanes_;
+  Lane* current_ = lanes_.data();
 };
 
 }  // namespace sea::cuda

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <vector>
 
 #include "common/blas.cuh"
 #include "common/cuda.cuh"
@@ -10,20 +12,23 @@ namespace sea::cuda {
 
 /// What a CudaBackend holds. An operator takes its stream, its products and the size of the device from here.
 struct Context {
-  /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them in a fork,
-  /// for the others' sake.
+  /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them beside the
+  /// main stream, for the others' sake.
   int cooperative_multiprocessors() const {
-    return in_fork && multiprocessors > 1 ? multiprocessors / 2 : multiprocessors;
+    return current != Stream::main && multiprocessors > 1 ? multiprocessors / 2 : multiprocessors;
   }
+  cudaStream_t of(Stream name) const { return streams[static_cast<std::size_t>(name)]; }
 
   int device = 0;
   int multiprocessors = 0;
   bool owns_stream = false;
-  cudaStream_t stream = nullptr;  ///< where operators go; the second one while a fork is asked for
-  cudaStream_t second_stream = nullptr;
-  cudaEvent_t forked = nullptr, joined = nullptr;
-  bool in_fork = false;    ///< while a fork is asked for
-  bool must_join = false;  ///< a fork since the last join
+  cudaStream_t stream = nullptr;  ///< where operators go now
+  Stream current = Stream::main;  ///< which one that is
+  std::array<cudaStream_t, stream_count> streams{};
+  cudaEvent_t forked = nullptr;
+  std::array<cudaEvent_t, stream_count> joined{};  ///< none of the main stream
+  bool must_join = false;                          ///< something was forked since the last join
+  std::vector<cudaEvent_t> marks;                  ///< null where nothing is noted
   cudaMemPool_t pool = nullptr;
   Blas blas;
 

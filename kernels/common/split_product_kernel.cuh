@@ -1,0 +1,249 @@
+#pragma once
+
+#include <cstdint>
+
+#include "common/async_copy.cuh"
+#include "common/check.cuh"
+#include "common/elementwise.cuh"
+#include "common/launch.cuh"
+#include "common/tensor_core.cuh"
+
+// The kernel of split_product.cu, for any tile: bench/variants.cu times it with others than those of
+// tuned.cuh.
+
+namespace sea::cuda::split {
+
+inline constexpr int depth = 32;  ///< of k in one buffer
+
+/// A block's tile, how its warps share it, and in how many buffers of shared memory its operands come.
+template <int rows_, int columns_, int warp_rows_, int warp_columns_, int blocks_, int buffers_>
+struct Tiling {
+  static constexpr int rows = rows_, columns = columns_;
+  static constexpr int warp_rows = warp_rows_, warp_columns = warp_columns_;  ///< of a warp's part
+  static constexpr int threads = rows / warp_rows * (columns / warp_columns) * 32;
+  static constexpr int blocks_per_multiprocessor = blocks_;
+  static constexpr int buffers = buffers_;
+};
+
+struct Product {
+  ConstMatrixView a, b;  ///< as they are stored
+  MatrixView c;
+  const float* bias;
+  float alpha, beta;
+  std::int64_t k, k_of_part;
+  std::int64_t row_tiles, column_tiles;
+  float* parts;  ///< null: the only part goes to C
+};
+
+/// `extent` rows of op(A), or columns of op(B), in a buffer. `along`: k is what lies side by side in memory.
+template <int extent, bool along>
+struct Operand {
+  static constexpr int stride = along ? depth + 8 : extent + 4;
+  alignas(16) float values[(along ? extent : depth) * stride];
+
+  __device__ __forceinline__ float at(int i, int k) const {
+    return along ? values[i * stride + k] : values[k * stride + i];
+  }
+  /// The elements k and k + 1.
+  __device__ __forceinline__ float2 pair(int i, int k) const {
+    if constexpr (along) {
+      return *reinterpret_cast<const float2*>(&values[i * stride + k]);
+    } else {
+      return make_float2(at(i, k), at(i, k + 1));
+    }
+  }
+};
+
+/// Fills the buffers of an operand, `width` floats a copy: this thread's place in them, and in the matrix.
+template <int extent, bool along, int width, int threads>
+class Copies {
+ public:
+  __device__ Copies(const ConstMatrixView& matrix, std::int64_t first, std::int64_t k_first) {
+    const int thread = static_cast<int>(threadIdx.x);
+    row_ = thread / packs_of_row;
+    column_ = thread % packs_of_row * width;
+    const std::int64_t row = (along ? first : k_first) + row_, column = (along ? k_first : first) + column_;
+    from_ = matrix.data + row * matrix.leading_dimension + column;
+    to_next_ = rows_at_once * matrix.leading_dimension;
+    to_next_buffer_ = along ? depth : depth * matrix.leading_dimension;
+    if constexpr (along) {
+      rows_left_ = static_cast<int>(min(matrix.rows - row, std::int64_t{extent}));
+    } else {
+      inside_ = column < matrix.columns;
+    }
+  }
+
+  /// Starts the copies of the next `depth` of k, of which `k_left` are there.
+  __device__ __forceinline__ void start(Operand<extent, along>& buffer, int k_left) {
+    const float* from = from_;
+    float* to = &buffer.values[row_ * Operand<extent, along>::stride + column_];
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      bool valid;
+      if constexpr (along) {
+        valid = i * rows_at_once < rows_left_ && column_ < k_left;
+      } else {
+        valid = inside_ && row_ + i * rows_at_once < k_left;
+      }
+      copy_async<width>(to + i * rows_at_once * Operand<extent, along>::stride, from, valid);
+      from += to_next_;
+    }
+    from_ += to_next_buffer_;
+  }
+
+ private:
+  static constexpr int packs_of_row = (along ? depth : extent) / width;
+  static constexpr int rows_at_once = threads / packs_of_row;
+  static constexpr int count = (along ? extent : depth) / rows_at_once;
+  static_assert(threads % packs_of_row == 0 && (along ? extent : depth) % rows_at_once == 0);
+
+  const float* from_;
+  std::int64_t to_next_, to_next_buffer_;
+  int row_, column_, rows_left_ = 0;
+  bool inside_ = false;
+};
+
+template <class Tile, bool a_along, bool b_along>
+struct Buffer {
+  Operand<Tile::rows, a_along> a;
+  Operand<Tile::columns, b_along> b;
+};
+
+/// What a warp has of its part of the tile, in the order of mma_m16n8k8.
+template <class Tile>
+using Sums = float[Tile::warp_rows / 16][Tile::warp_columns / 8][4];
+
+template <class Tile, bool a_along, bool b_along>
+__device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& buffer, int warp_row,
+                                         int warp_column, Sums<Tile>& sums) {
+  const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
+#pragma unroll 2  // unrolled further, it needs more registers than there are
+  for (int k = 0; k < depth; k += 8) {
+    SplitA a[Tile::warp_rows / 16];
+#pragma unroll
+    for (int i = 0; i < Tile::warp_rows / 16; ++i) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const float2 pair = buffer.a.pair(warp_row + 16 * i + 8 * half + group, k + 2 * place);
+        a[i].set(half, pair.x);
+        a[i].set(half + 2, pair.y);
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < Tile::warp_columns / 8; ++j) {
+      SplitB b;
+      const float2 pair = buffer.b.pair(warp_column + 8 * j + group, k + 2 * place);
+      b.set(0, pair.x);
+      b.set(1, pair.y);
+#pragma unroll
+      for (int i = 0; i < Tile::warp_rows / 16; ++i) mma_m16n8k8_tf32x3(sums[i][j], a[i], b);
+    }
+  }
+}
+
+/// An element of C from the sum of all its products.
+__device__ __forceinline__ void finish(const Product& product, std::int64_t i, std::int64_t j, float sum) {
+  float* c = &product.c(i, j);
+  float value = product.alpha * sum;
+  if (product.beta != 0.0f) value = __fmaf_rn(product.beta, *c, value);
+  if (product.bias != nullptr) value += product.bias[j];
+  *c = value;
+}
+
+/// blockIdx.x counts tiles, the shorter side first, so that neighbouring blocks read the same rows of the
+/// longer operand; blockIdx.y counts parts of k.
+template <class Tile, bool a_along, bool b_along, int width>
+__global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor)
+    split_product_kernel(const __grid_constant__ Product product) {
+  using TileBuffer = Buffer<Tile, a_along, b_along>;
+  auto& buffer = shared_memory<TileBuffer[Tile::buffers]>();
+  const std::int64_t short_side = min(product.row_tiles, product.column_tiles);
+  const std::int64_t along_short = blockIdx.x % short_side, along_long = blockIdx.x / short_side;
+  const bool few_rows = product.row_tiles <= product.column_tiles;
+  const std::int64_t row = (few_rows ? along_short : along_long) * Tile::rows;
+  const std::int64_t column = (few_rows ? along_long : along_short) * Tile::columns;
+  const std::int64_t k_first = blockIdx.y * product.k_of_part;
+  int k_left = static_cast<int>(min(product.k_of_part, product.k - k_first));
+  const int steps = (k_left + depth - 1) / depth;
+
+  Copies<Tile::rows, a_along, width, Tile::threads> a(product.a, row, k_first);
+  Copies<Tile::columns, b_along, width, Tile::threads> b(product.b, column, k_first);
+  const auto copy = [&](int step) {
+    if (step < steps) {
+      a.start(buffer[step % Tile::buffers].a, k_left);
+      b.start(buffer[step % Tile::buffers].b, k_left);
+      k_left -= depth;
+    }
+    copy_async_commit();
+  };
+#pragma unroll
+  for (int step = 0; step < Tile::buffers - 1; ++step) copy(step);
+
+  constexpr int warps_down = Tile::rows / Tile::warp_rows;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int warp_row = warp % warps_down * Tile::warp_rows,
+            warp_column = warp / warps_down * Tile::warp_columns;
+  Sums<Tile> sums = {};
+#pragma unroll 1
+  for (int step = 0; step < steps; ++step) {
+    copy_async_wait<Tile::buffers - 2>();
+    __syncthreads();
+    // The buffer that was read in the step before: the barrier says that all are through with it.
+    copy(step + Tile::buffers - 1);
+    multiply<Tile>(buffer[step % Tile::buffers], warp_row, warp_column, sums);
+  }
+
+  const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
+#pragma unroll
+  for (int i = 0; i < Tile::warp_rows / 16; ++i) {
+#pragma unroll
+    for (int j = 0; j < Tile::warp_columns / 8; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const std::int64_t to_row = row + warp_row + 16 * i + e / 2 * 8 + group;
+        const std::int64_t to_column = column + warp_column + 8 * j + 2 * place + e % 2;
+        if (to_row >= product.c.rows || to_column >= product.c.columns) continue;
+        if (product.parts != nullptr) {
+          product.parts[(blockIdx.y * product.c.rows + to_row) * product.c.columns + to_column] =
+              sums[i][j][e];
+        } else {
+          finish(product, to_row, to_column, sums[i][j][e]);
+        }
+      }
+    }
+  }
+}
+
+inline constexpr int sum_rows = 4, sum_columns = 64;  ///< of C, of a block
+
+/// Adds the parts up in their order.
+static __global__ void __launch_bounds__(sum_rows* sum_columns)
+    sum_parts_kernel(const __grid_constant__ Product product, int parts) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * sum_rows + threadIdx.y;
+  const std::int64_t j = static_cast<std::int64_t>(blockIdx.y) * sum_columns + threadIdx.x;
+  if (i >= product.c.rows || j >= product.c.columns) return;
+  const std::int64_t size = product.c.rows * product.c.columns;
+  const float* part = product.parts + i * product.c.columns + j;
+  float sum = 0.0f;
+#pragma unroll 4
+  for (int p = 0; p < parts; ++p) sum += part[p * size];
+  finish(product, i, j, sum);
+}
+
+/// Starts the kernel for `parts` parts of k, and the second one where there are several. Copies are of
+/// `width` floats: four where all rows of the operands are aligned.
+template <class Tile, bool a_along, bool b_along, int width>
+void start(cudaStream_t stream, const char* operator_name, Product product, std::int64_t parts) {
+  product.row_tiles = blocks_of(product.c.rows, Tile::rows);
+  product.column_tiles = blocks_of(product.c.columns, Tile::columns);
+  const Grid grid{dim3(grid_size(product.row_tiles * product.column_tiles), grid_size(parts)),
+                  dim3(Tile::threads), sizeof(Buffer<Tile, a_along, b_along>[Tile::buffers])};
+  launch(stream, operator_name, grid, &split_product_kernel<Tile, a_along, b_along, width>, product);
+  if (parts == 1) return;
+  const dim3 blocks(grid_size(blocks_of(product.c.rows, sum_rows)),
+                    grid_size(blocks_of(product.c.columns, sum_columns)));
+  launch(stream, operator_name, {blocks, dim3(sum_columns, sum_rows)}, &sum_parts_kernel, product,
+         static_cast<int>(parts));
+}
+
+}  // namespace sea::cuda::split

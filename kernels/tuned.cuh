@@ -1,0 +1,20 @@
+#pragma once
+
+#include "common/split_product_kernel.cuh"
+
+// What may be chosen freely and is a matter of speed alone, but for the order of sums. bench/gpu_check.sh
+// times the candidates of bench/variants.cu and writes this file anew into its results; it is taken over by
+// hand.
+//
+// GPU: none yet; predicted for an H200 by bench/sass_report.
+
+namespace sea::cuda::tuned {
+
+using LargeTiling = split::Tiling<128, 128, 64, 32, 1, 3>;
+using SmallTiling = split::Tiling<64, 64, 32, 32, 3, 3>;
+
+/// Time that 32 of k take in a tile, in thirds of a microsecond: what the tensor cores need for a small one.
+/// Small tiles tiles read more from the second-level cache than it gives in that time.
+inline constexpr double large_step_time = 4.0, small_step_time = 1.2;
+
+}  // namespace sea::cuda::tuned
