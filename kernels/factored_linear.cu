@@ -135,8 +135,7 @@ void CudaBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView we
   float* sums = scratch.take<float>(out);
   float* partials = scratch.take<float>(cuda::column_sums_partials(n, out));
 
-  context_->blas.gemm(name, Transpose::yes, Transpose::no, 1.0f, dy, x, 0.0f, dm);
-  cuda::column_sums(context_->stream, name, dy, partials, sums);
+  context_->blas.gemm_with_sums(name, dy, x, dm, sums, partials);
   detail::for_each_segment(readers, width, [&](const detail::ReaderSegment& segment) {
     if (segment.rows == 0) return;
     context_->blas.gemm(

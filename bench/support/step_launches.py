@@ -68,7 +68,7 @@ def plan(m, n, k):
         size, step_time, together = tiling
         tiles = blocks_of(m, size) * blocks_of(n, size)
         for parts in range(1, min(64, steps) + 1):
-            if parts > 1 and parts * m * n > SCRATCH_FLOATS:
+            if parts > 1 and parts * m * (n + 1) > SCRATCH_FLOATS:
                 break
             each = blocks_of(steps, parts)
             if blocks_of(steps, each) != parts:
@@ -117,15 +117,6 @@ def warp_rows(part, label, kernel, rows, columns, moved, **more):
     return Launch(part, label, kernel, blocks_of(rows, 8), 256, l2=bytes_, memory=memory_of(bytes_), **more)
 
 
-def column_sums(part, label, rows, columns, **more):
-    chunks = min(64, blocks_of(rows, 128))
-    bytes_ = 4.0 * rows * columns
-    return [Launch(part, label + ", chunks", "^chunk_kernel", blocks_of(columns, 32) * chunks, 256, 1024,
-                   trips={"largest": rows / chunks / 8}, l2=bytes_, **more),
-            Launch(part, label + ", total", "^total_kernel", blocks_of(columns, 32), 256, 1024,
-                   trips={"largest": chunks / 8}, **more)]
-
-
 def batch_norm(part, label, kernels, rows, columns, moved, **more):
     chunks = min(64, blocks_of(rows, 128))
     return [Launch(part, label, kernel, blocks_of(columns, 32) * chunks, 256, 4096,
@@ -138,7 +129,7 @@ def linear(part, label, n, inputs, outputs):
 
 
 def linear_backward(part, label, n, inputs, outputs, **more):
-    return (product(part, label + " dW", outputs, inputs, n, along="false, false", **more) + column_sums(part, label + " db", n, outputs, **more)
+    return (product(part, label + " dW, db", outputs, inputs, n, along="false, false", **more)
             + product(part, label + " dX", n, inputs, outputs, along="true, false", **more))
 
 
@@ -247,8 +238,7 @@ def modality(name, size, width):
     nodes_backward += linear_backward(tower, f"{name} tower", items, TOWER, EMBEDDING)
     nodes_backward.append(elementwise(tower, f"{name} leaky_relu'", "^elementwise_kernel<4, LeakyReluBackward>", items,
                                       TOWER, 2))
-    layer_backward = product(part, "dM = dY^T X", OUTPUTS, width, items, memory_of(4.0 * items * width), "false, false")
-    layer_backward += column_sums(part, "column sums", items, OUTPUTS)
+    layer_backward = product(part, "dM = dY^T X, sums", OUTPUTS, width, items, memory_of(4.0 * items * width), "false, false")
     for columns, rows in segments(width):
         layer_backward += product(part, "dC = dM W^T", rows, columns, width, memory_of(weight_bytes) * columns / width)
     layer_backward.append(Launch(part, "dC, db", "^factored_linear_gradient_kernel", blocks_of(width, 32), 256, 1024,
@@ -290,8 +280,8 @@ def step(name):
     streams.add("main", visual["nodes"])
     streams.add("beside", textual["layer"], mark="textual layer")
     streams.add("beside", textual["nodes"], mark="textual nodes")
-    streams.add("beside", visual["head"], after=["visual layer"])
     streams.add("beside", textual["head"])
+    streams.add("beside", visual["head"], after=["visual layer"])
     propagation = [spmm(graph, "A X", nodes, size.edges, both, 1), spmm(graph, "A X", nodes, size.edges, both, 1),
                    warp_rows(other, "modality_weight", "^modality_weight_kernel", users, both, 2),
                    spmm(graph, "S X", items, size.neighbours, both, 1)]
@@ -310,8 +300,8 @@ def step(name):
                 warp_rows(other, "modality_weight'", "^modality_weight_backward_kernel", users, both, 3),
                 spmm(graph, "A^T X", nodes, size.edges, both, 1), spmm(graph, "A^T X", nodes, size.edges, both, 1)]
     streams.add("main", backward, mark="propagation'")
-    streams.add("beside", textual["head'"])
     streams.add("beside", visual["head'"], mark="visual head'")
+    streams.add("beside", textual["head'"])
     streams.add("beside", textual["nodes'"], after=["propagation'"])
     streams.add("beside", textual["layer'"], after=["CLUB"])
     streams.add("main", visual["nodes'"])

@@ -141,8 +141,10 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
                                            users, settings));
       });
     }
+    // The visual head last, which has to wait longest: its backward is then the first.
     tape.on(Stream::beside, [&] {
-      for (ModalityParts& modality : recorded) {
+      for (std::int64_t m = blocks; m-- > 0;) {
+        ModalityParts& modality = recorded[static_cast<std::size_t>(m)];
         if (modality.head.empty()) continue;
         modality.head =
             alignment_head(*model, tape, modality.pair.modality, modality.head, settings.head_out);

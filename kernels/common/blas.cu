@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/blas.cuh"
+#include "common/column_sums.cuh"
 #include "common/elementwise.cuh"
 #include "common/split_product.cuh"
 
@@ -104,6 +105,17 @@ void Blas::gemm_with_bias(const char* operator_name, Transpose transpose_a, Tran
     const ConstMatrixView rows(bias, c.rows, c.columns, 0);  // every row the same one
     elementwise(lane.stream, operator_name, Copy{}, c, rows);
     product(operator_name, transpose_a, transpose_b, 1.0f, a, b, 1.0f, c);
+  }
+}
+
+void Blas::gemm_with_sums(const char* operator_name, ConstMatrixView a, ConstMatrixView b, MatrixView c,
+                          float* sums, float* partials) {
+  const Lane& lane = this->lane();
+  if (settings_.matmul_precision == MatmulPrecision::tf32x3 && !c.empty()) {
+    split_product_with_sums(lane.stream, operator_name, a, b, c, sums, static_cast<float*>(lane.workspace));
+  } else {
+    gemm(operator_name, Transpose::yes, Transpose::no, 1.0f, a, b, 0.0f, c);
+    column_sums(lane.stream, operator_name, a, partials, sums);
   }
 }
 

@@ -25,6 +25,10 @@ class Blas {
   /// Every row of C = that of op(A) op(B) + bias.
   void gemm_with_bias(const char* operator_name, Transpose transpose_a, Transpose transpose_b,
                       ConstMatrixView a, ConstMatrixView b, const float* bias, MatrixView c);
+  /// C = A^T B, and `sums`, those of A's columns: the gradients of a layer's weight and bias. `partials`:
+  /// scratch memory of column_sums_partials(A's rows, A's columns) floats.
+  void gemm_with_sums(const char* operator_name, ConstMatrixView a, ConstMatrixView b, MatrixView c,
+                      float* sums, float* partials);
 
   /// The stream of the products that follow.
   void choose(Stream stream) { current_ = &lanes_[static_cast<std::size_t>(stream)]; }

@@ -39,7 +39,7 @@ void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std:
   const std::int64_t tiles = blocks_of(m, Tile::rows) * blocks_of(n, Tile::columns),
                      steps = blocks_of(k, split::depth);
   for (std::int64_t parts = 1; parts <= std::min(most_parts, steps); ++parts) {
-    if (parts > 1 && parts * m * n > split_product_floats) break;
+    if (parts > 1 && parts * m * (n + 1) > split_product_floats) break;
     const std::int64_t each = blocks_of(steps, parts);
     if (blocks_of(steps, each) != parts) continue;
     const std::int64_t wave = multiprocessors * Tile::blocks_per_multiprocessor;
@@ -56,19 +56,16 @@ void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std:
   }
 }
 
-}  // namespace
-
-void split_product(cudaStream_t stream, const char* operator_name, Transpose transpose_a,
-                   Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
-                   MatrixView c, const float* bias, float* scratch) {
-  const bool a_along = transpose_a == Transpose::no, b_along = transpose_b == Transpose::yes;
-  const std::int64_t k = a_along ? a.columns : a.rows;
+/// `product` without its plan; `scratch` for parts.
+void run(cudaStream_t stream, const char* operator_name, bool a_along, bool b_along, split::Product product,
+         float* scratch) {
   Plan plan;
-  consider<tuned::LargeTiling>(plan, tuned::large_step_time, c.rows, c.columns, k);
-  consider<tuned::SmallTiling>(plan, tuned::small_step_time, c.rows, c.columns, k);
-  const split::Product product{
-      a, b, c, bias, alpha, beta, k, plan.k_of_part, 0, 0, plan.parts > 1 ? scratch : nullptr};
-  const bool aligned = rows_aligned(a) && rows_aligned(b) && a.columns % 4 == 0 && b.columns % 4 == 0;
+  consider<tuned::LargeTiling>(plan, tuned::large_step_time, product.c.rows, product.c.columns, product.k);
+  consider<tuned::SmallTiling>(plan, tuned::small_step_time, product.c.rows, product.c.columns, product.k);
+  product.k_of_part = plan.k_of_part;
+  product.parts = plan.parts > 1 ? scratch : nullptr;
+  const bool aligned = rows_aligned(product.a) && rows_aligned(product.b) && product.a.columns % 4 == 0 &&
+                       product.b.columns % 4 == 0;
   const auto start = [&]<class Tile, bool a_rows, bool b_rows>() {
     aligned ? split::start<Tile, a_rows, b_rows, 4>(stream, operator_name, product, plan.parts)
             : split::start<Tile, a_rows, b_rows, 1>(stream, operator_name, product, plan.parts);
@@ -82,7 +79,25 @@ void split_product(cudaStream_t stream, const char* operator_name, Transpose tra
               : start.template operator()<Tile, false, false>();
     }
   };
-  plan.large ? with.operator()<tuned::LargeTiling>() : with.operator()<tuned::SmallTiling>();
+  plan.large ? with.template operator()<tuned::LargeTiling>()
+             : with.template operator()<tuned::SmallTiling>();
+}
+
+}  // namespace
+
+void split_product(cudaStream_t stream, const char* operator_name, Transpose transpose_a,
+                   Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
+                   MatrixView c, const float* bias, float* scratch) {
+  const bool a_along = transpose_a == Transpose::no, b_along = transpose_b == Transpose::yes;
+  const std::int64_t k = a_along ? a.columns : a.rows;
+  run(stream, operator_name, a_along, b_along, {a, b, c, bias, alpha, beta, k}, scratch);
+}
+
+void split_product_with_sums(cudaStream_t stream, const char* operator_name, ConstMatrixView a,
+                             ConstMatrixView b, MatrixView c, float* sums, float* scratch) {
+  split::Product product{a, b, c, nullptr, 1.0f, 0.0f, a.rows};
+  product.row_sums = sums;
+  run(stream, operator_name, false, false, product, scratch);
 }
 
 }  // namespace sea::cuda

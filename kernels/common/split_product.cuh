@@ -17,4 +17,8 @@ void split_product(cudaStream_t stream, const char* operator_name, Transpose tra
                    Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
                    MatrixView c, const float* bias, float* scratch);
 
+/// C = A^T B, and the sums of A's columns.
+void split_product_with_sums(cudaStream_t stream, const char* operator_name, ConstMatrixView a,
+                             ConstMatrixView b, MatrixView c, float* sums, float* scratch);
+
 }  // namespace sea::cuda

@@ -30,9 +30,13 @@ struct Product {
   MatrixView c;
   const float* bias;
   float alpha, beta;
-  std::int64_t k, k_of_part;
-  std::int64_t row_tiles, column_tiles;
-  float* parts;  ///< null: the only part goes to C
+  std::int64_t k, k_of_part = 0;
+  std::int64_t row_tiles = 0, column_tiles = 0;
+  float* parts =
+      nullptr;  ///< of C, and of `row_sums` behind them all; null: the only part goes there at once
+  float* row_sums = nullptr;  ///< the sums of op(A)'s rows over k, where they are wanted
+
+  __device__ float* parts_of_sums(std::int64_t count) const { return parts + count * c.rows * c.columns; }
 };
 
 /// `extent` rows of op(A), or columns of op(B), in a buffer. `along`: k is what lies side by side in memory.
@@ -113,11 +117,20 @@ struct Buffer {
 template <class Tile>
 using Sums = float[Tile::warp_rows / 16][Tile::warp_columns / 8][4];
 
+/// And the sums of its rows of op(A), of which a lane has every fourth pair along k.
+template <class Tile>
+using RowSums = float[Tile::warp_rows / 16][2];
+
+/// Where a gradient of weights comes from, dY^T X, dY's column sums are wanted as well: op(A)'s rows.
+template <bool a_along, bool b_along>
+inline constexpr bool adds_rows = !a_along && !b_along;
+
 template <class Tile, bool a_along, bool b_along>
 __device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& buffer, int warp_row,
-                                         int warp_column, Sums<Tile>& sums) {
+                                         int warp_column, Sums<Tile>& sums, RowSums<Tile>& row_sums) {
   const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
-#pragma unroll 2  // unrolled further, it needs more registers than there are
+  RowSums<Tile> step = {};  // short sums first: thousands of elements one after the other would lose bits
+#pragma unroll 2            // unrolled further, it needs more registers than there are
   for (int k = 0; k < depth; k += 8) {
     SplitA a[Tile::warp_rows / 16];
 #pragma unroll
@@ -127,6 +140,7 @@ __device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& b
         const float2 pair = buffer.a.pair(warp_row + 16 * i + 8 * half + group, k + 2 * place);
         a[i].set(half, pair.x);
         a[i].set(half + 2, pair.y);
+        if constexpr (adds_rows<a_along, b_along>) step[i][half] += pair.x + pair.y;
       }
     }
 #pragma unroll
@@ -137,6 +151,13 @@ __device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& b
       b.set(1, pair.y);
 #pragma unroll
       for (int i = 0; i < Tile::warp_rows / 16; ++i) mma_m16n8k8_tf32x3(sums[i][j], a[i], b);
+    }
+  }
+  if constexpr (adds_rows<a_along, b_along>) {
+#pragma unroll
+    for (int i = 0; i < Tile::warp_rows / 16; ++i) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) row_sums[i][half] += step[i][half];
     }
   }
 }
@@ -184,13 +205,14 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
   const int warp_row = warp % warps_down * Tile::warp_rows,
             warp_column = warp / warps_down * Tile::warp_columns;
   Sums<Tile> sums = {};
+  RowSums<Tile> row_sums = {};
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     copy_async_wait<Tile::buffers - 2>();
     __syncthreads();
     // The buffer that was read in the step before: the barrier says that all are through with it.
     copy(step + Tile::buffers - 1);
-    multiply<Tile>(buffer[step % Tile::buffers], warp_row, warp_column, sums);
+    multiply<Tile>(buffer[step % Tile::buffers], warp_row, warp_column, sums, row_sums);
   }
 
   const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
@@ -212,6 +234,23 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
       }
     }
   }
+  if constexpr (adds_rows<a_along, b_along>) {
+    if (product.row_sums == nullptr || column + warp_column > 0) return;
+#pragma unroll
+    for (int i = 0; i < Tile::warp_rows / 16; ++i) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float sum = row_sums[i][half];
+        sum += __shfl_xor_sync(full_warp, sum, 1);
+        sum += __shfl_xor_sync(full_warp, sum, 2);
+        const std::int64_t to_row = row + warp_row + 16 * i + 8 * half + group;
+        if (place > 0 || to_row >= product.c.rows) continue;
+        float* to = product.parts == nullptr ? product.row_sums
+                                             : product.parts_of_sums(gridDim.y) + blockIdx.y * product.c.rows;
+        to[to_row] = sum;
+      }
+    }
+  }
 }
 
 inline constexpr int sum_rows = 4, sum_columns = 64;  ///< of C, of a block
@@ -228,6 +267,10 @@ static __global__ void __launch_bounds__(sum_rows* sum_columns)
 #pragma unroll 4
   for (int p = 0; p < parts; ++p) sum += part[p * size];
   finish(product, i, j, sum);
+  if (product.row_sums == nullptr || j > 0) return;
+  sum = 0.0f;
+  for (int p = 0; p < parts; ++p) sum += product.parts_of_sums(parts)[p * product.c.rows + i];
+  product.row_sums[i] = sum;
 }
 
 /// Starts the kernel for `parts` parts of k, and the second one where there are several. Copies are of

@@ -116,8 +116,8 @@ TEST_CASE("a stream waits for what was noted of another one, and for nothing els
   const auto run = [](bool waits) {
     const std::unique_ptr<Backend> made = sea::test::backend_under_test();
     Backend& backend = *made;
-    const Buffer<float> x(backend, count), y(backend, count), z(backend, count);
-    for (const Buffer<float>* buffer : {&x, &y, &z}) buffer->upload(std::vector<float>(count, 1.0f));
+    Buffer<float> x(backend, count), y(backend, count), z(backend, count);
+    for (Buffer<float>* buffer : {&x, &y, &z}) buffer->upload(std::vector<float>(count, 1.0f));
     const auto twice = [&](const Buffer<float>& from, const Buffer<float>& to) {
       backend.scale(2.0f, from.matrix(1, count), to.matrix(1, count));
     };
