@@ -157,6 +157,7 @@ std::vector<StateView> Program::states() const {
 }
 
 std::vector<float> Program::download_gradient(const std::string& name) const {
+  backend_.join();  // what writes it may be on another stream
   for (const auto& [arena, place] : parameter_order_) {
     const Arena::Parameter& parameter = arena->parameters_[place];
     if (parameter.name != name) continue;

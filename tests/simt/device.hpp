@@ -80,6 +80,9 @@ class Device {
   std::uint64_t download_digest = 0;
   /// How many pieces of work of each priority were done. A priority changes nothing else here.
   std::map<int, std::uint64_t> done_by_priority;
+  /// Of the graph that was made executable last: its pieces of work, and how many of them wait for each other
+  /// in the longest chain.
+  std::size_t graph_nodes = 0, graph_chain = 0;
 
   /// The stream itself, or the default stream's own object.
   CUstream_st& stream_of(CUstream_st* stream);

@@ -264,6 +264,16 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  std::vector<std::size_t> chains;
+  for (const sea::simt::Node& node : graph->nodes) {
+    std::size_t longest = 0;
+    for (const std::size_t earlier : node.after) longest = std::max(longest, chains[earlier]);
+    chains.push_back(longest + 1);
+  }
+  device.graph_nodes = chains.size();
+  device.graph_chain = chains.empty() ? 0 : *std::max_element(chains.begin(), chains.end());
   *executable =
       new CUgraphExec_st{graph->nodes, (flags & cudaGraphInstantiateFlagUseNodePriority) != 0, nullptr};
   return cudaSuccess;
