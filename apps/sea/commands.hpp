@@ -15,6 +15,8 @@ void add_tune(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_recommend(CLI::App& app);
+void add_similar(CLI::App& app);
+void add_neighbours(CLI::App& app);
 void add_export(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_models(CLI::App& app);

@@ -13,6 +13,7 @@
 #include "data/npy.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
+#include "table_writer.hpp"
 
 namespace sea {
 
@@ -20,24 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_stdout(const std::optional<fs::path>& output) {
-  return !output || *output == "-";
-}
-
-std::string ending(const fs::path& file) {
-  return to_lower(file.extension().string());
-}
-
 using Sink = std::function<void(const std::string&)>;
-
-/// A field of a .tsv, by the rules of CSV: in quotes, doubled inside, where it holds a quote or what would
-/// end it.
-std::string field(const std::string& text) {
-  if (text.find_first_of("\"\t\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + '"';
-}
 
 void write_tsv(const Sink& out, const Dataset& dataset, bool any_popular,
                const RecommendationSource& source) {
@@ -48,8 +32,8 @@ void write_tsv(const Sink& out, const Dataset& dataset, bool any_popular,
     std::string text;
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       text += fmt::format("{}\t{}\t{}\t{}", list.user, i + 1, list.items[i], list.scores[i]);
-      if (user_names) text += '\t' + field(dataset.user_names[list.user]);
-      if (item_names) text += '\t' + field(dataset.item_names[list.items[i]]);
+      if (user_names) text += '\t' + tsv_field(dataset.user_names[list.user]);
+      if (item_names) text += '\t' + tsv_field(dataset.item_names[list.items[i]]);
       if (any_popular) text += list.popular ? "\tpopular" : "\tmodel";
       text += '\n';
     }
@@ -126,7 +110,7 @@ void write_npz(const fs::path& file, const Dataset& dataset, ConstIndexView user
 
 void check_recommendation_file(const std::optional<fs::path>& output) {
   if (is_stdout(output)) return;
-  const std::string end = ending(*output);
+  const std::string end = ending_of(*output);
   if (end != ".tsv" && end != ".jsonl" && end != ".npz")
     throw UsageError(
         fmt::format("--output {}: must end in .tsv, .jsonl or .npz, or be - for stdout", output->string()));
@@ -137,10 +121,10 @@ void write_recommendations(const std::optional<fs::path>& output, const Dataset&
                            const RecommendationSource& source) {
   if (is_stdout(output)) {
     write_tsv(write_stdout, dataset, any_popular, source);
-  } else if (ending(*output) == ".npz") {
+  } else if (ending_of(*output) == ".npz") {
     write_npz(*output, dataset, users, top_k, any_popular, source);
   } else {
-    const bool tsv = ending(*output) == ".tsv";
+    const bool tsv = ending_of(*output) == ".tsv";
     write_atomically(*output, [&](std::ostream& out) {
       (tsv ? write_tsv : write_jsonl)([&](const std::string& text) { out << text; }, dataset, any_popular,
                                       source);

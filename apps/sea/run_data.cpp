@@ -174,6 +174,14 @@ RunData load_run(const std::filesystem::path& run, const std::optional<std::file
   return {std::move(description), std::move(representations), std::move(dataset)};
 }
 
+Dataset load_data_of(const RunData& run, const fs::path& folder, const std::string& option) {
+  Dataset dataset = load_training_data(run.dataset.folder, run.description.configuration);
+  if (dataset.fingerprint == run.description.fingerprint) return dataset;
+  throw Error(fmt::format(
+      "{}: its interactions or features are not those that {} was trained on, which {} needs; train anew",
+      run.dataset.folder.string(), folder.string(), option));
+}
+
 Device open_device_of(const std::string& device, const std::string& threads) {
   Configuration asked(models().front());
   asked.set_text("device", device, fmt::format("--device {}", device));

@@ -25,6 +25,10 @@ struct RunData {
 RunData load_run(const std::filesystem::path& run, const std::optional<std::filesystem::path>& data,
                  const std::filesystem::path& file);
 
+/// The data that a run was trained on, with its model's features. Throws Error, for `option`, where they are
+/// others now.
+Dataset load_data_of(const RunData& run, const std::filesystem::path& folder, const std::string& option);
+
 /// The data that `configuration` trains on, with its model's features. Throws Error; where features are
 /// missing it names the models that need none.
 Dataset load_training_data(const std::filesystem::path& folder, const Configuration& configuration);

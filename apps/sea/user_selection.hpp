@@ -18,8 +18,9 @@ struct UserSelection {
   bool all = false;
 };
 
-/// Throws UsageError where nobody is named, or somebody beside all.
-void check_users(const UserSelection& selection);
+/// Whether somebody is named. Throws UsageError where nobody is, unless there are `others`, and where
+/// somebody is beside all.
+bool check_users(const UserSelection& selection, bool others = false);
 
 /// Their numbers: those of --user, of --user-index and of the file, in this order, or all. Throws Error, or
 /// UsageError for what is no number, that names the user who is unknown.

@@ -8,13 +8,14 @@
 
 namespace sea {
 
-Cooccurrence count_cooccurrence(const HostCsr& train, std::int64_t limit) {
+Cooccurrence count_cooccurrence(const HostCsr& train, std::int64_t limit, const HostCsr& joined) {
   const HostCsr by_item = transpose(train);
   Cooccurrence lists;
   std::vector<std::int32_t> counts(static_cast<std::size_t>(train.rows)), others;
   for (std::int64_t user = 0; user < train.rows; ++user) {
     others.clear();
-    for (const std::int32_t item : train.row(user)) {
+    const bool joins = joined.rows > 0 && train.row(user).empty();
+    for (const std::int32_t item : joins ? joined.row(user) : train.row(user)) {
       for (const std::int32_t other : by_item.row(item)) {
         if (counts[other]++ == 0 && other != user) others.push_back(other);
       }

@@ -19,8 +19,9 @@ struct Cooccurrence {
 };
 
 /// At most `limit` neighbours per user. A sparse product of histories, row by row with a counting array: time
-/// is the sum over the pairs of their items' degrees.
-Cooccurrence count_cooccurrence(const HostCsr& train, std::int64_t limit);
+/// is the sum over the pairs of their items' degrees. Users of `joined` (users x items, or no rows) have
+/// neighbours among the others, and are nobody's.
+Cooccurrence count_cooccurrence(const HostCsr& train, std::int64_t limit, const HostCsr& joined = {});
 
 /// An epoch's user graph (users x users) with `k` entries in each row: a user's first k neighbours, or all of
 /// them and then copies, each drawn uniformly from the row as it has grown so far; a user without neighbours

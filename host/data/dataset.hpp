@@ -17,6 +17,9 @@ struct ItemFeatures {
   std::filesystem::path file;
   HostMatrix values;
   std::string fingerprint{};  ///< 16 hexadecimal digits over `values`; empty: nobody needs it
+  /// The last rows, of items that joined after the training, see `with_newcomers`: they have neighbours among
+  /// the others, and are nobody's. `fingerprint` is then of the rows before them.
+  std::int64_t new_rows = 0;
 };
 
 /// A data set in MMRec's layout, read and checked (docs/data_format.md).
@@ -28,6 +31,10 @@ struct Dataset {
   /// One row per user, item ids ascending and distinct. No pair of `train` stands in `valid` or `test`, which
   /// may be empty.
   HostCsr train, valid, test;
+  /// Pairs (users x items) of people who joined after the training, see `with_newcomers`, and whose rows of
+  /// `train` are empty: graphs have their edges from the items to them, and not back. No rows where nobody
+  /// joined.
+  HostCsr joined;
   std::vector<ItemFeatures> features;  ///< visual first, then textual; only those asked for
   /// Original ids by number, from `u_id_mapping.csv` and `i_id_mapping.csv`; empty where there are none.
   std::vector<std::string> user_names, item_names;
@@ -39,6 +46,11 @@ struct Dataset {
   std::string interactions_fingerprint;
   /// The same over the original ids; empty where there are none.
   std::string ids_fingerprint;
+
+  /// What a user is known to have: training items, or those that somebody joined with.
+  ConstIndexView history(std::int64_t user) const {
+    return joined.rows > 0 && train.row(user).empty() ? joined.row(user) : train.row(user);
+  }
 };
 
 struct DatasetFiles {

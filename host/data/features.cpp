@@ -48,8 +48,10 @@ RowHealth row_health(ConstMatrixView matrix) {
   return health;
 }
 
-ItemFeatures load_features(const fs::path& folder, const std::string& modality, const std::string& file_name,
-                           std::int64_t items) {
+namespace {
+
+ItemFeatures read_and_check(const fs::path& folder, const std::string& modality, const std::string& file_name,
+                            std::optional<std::int64_t> items) {
   ItemFeatures features{modality, folder / file_name, {}};
   const std::string name = features.file.string();
   std::error_code error;
@@ -58,9 +60,9 @@ ItemFeatures load_features(const fs::path& folder, const std::string& modality, 
                             list_files(folder, ".npy")));
   features.values = read_npy_matrix(features.file);
   const ConstMatrixView values = std::as_const(features.values).view();
-  if (values.rows != items)
+  if (items && values.rows != *items)
     throw Error(fmt::format("{}: has {}, and the interactions name {} (1 + the largest itemID)", name,
-                            counted(values.rows, "row"), counted(items, "item")));
+                            counted(values.rows, "row"), counted(*items, "item")));
   if (values.columns < 2)
     throw Error(
         fmt::format("{}: is {} wide; at least 2 are needed", name, counted(values.columns, "column")));
@@ -68,6 +70,18 @@ ItemFeatures load_features(const fs::path& folder, const std::string& modality, 
     throw Error(fmt::format("{}: the value of row {}, column {} is {}; features must be finite", name,
                             bad->row, bad->column, std::isnan(bad->value) ? "NaN" : "infinite"));
   return features;
+}
+
+}  // namespace
+
+ItemFeatures load_features(const fs::path& folder, const std::string& modality, const std::string& file_name,
+                           std::int64_t items) {
+  return read_and_check(folder, modality, file_name, items);
+}
+
+ItemFeatures read_features(const fs::path& folder, const std::string& modality,
+                           const std::string& file_name) {
+  return read_and_check(folder, modality, file_name, {});
 }
 
 }  // namespace sea

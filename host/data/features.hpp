@@ -31,4 +31,8 @@ RowHealth row_health(ConstMatrixView matrix);
 ItemFeatures load_features(const std::filesystem::path& folder, const std::string& modality,
                            const std::string& file_name, std::int64_t items);
 
+/// Likewise of any number of items.
+ItemFeatures read_features(const std::filesystem::path& folder, const std::string& modality,
+                           const std::string& file_name);
+
 }  // namespace sea

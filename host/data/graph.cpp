@@ -45,7 +45,7 @@ namespace {
 /// The square graph of users and then items, with a loop at each node where asked; `value` is that of the
 /// entry between nodes of these degrees.
 template <class Value>
-HostCsr node_graph(const HostCsr& train, bool self_loops, const Value& value) {
+HostCsr node_graph(const HostCsr& train, const HostCsr& joined, bool self_loops, const Value& value) {
   const std::int64_t users = train.rows, items = train.columns;
   if (users + items > std::numeric_limits<std::int32_t>::max())
     throw Error(fmt::format("{} users and {} items are more nodes than a graph may have, {}", users, items,
@@ -63,11 +63,14 @@ HostCsr node_graph(const HostCsr& train, bool self_loops, const Value& value) {
   const auto add_rows = [&](const HostCsr& side, const HostCsr& other, std::int64_t first_row,
                             std::int64_t first_column) {
     for (std::int64_t row = 0; row < side.rows; ++row) {
-      const auto degree = static_cast<double>(side.row(row).size());
+      const bool joins = first_row == 0 && joined.rows > 0 && side.row(row).empty();
+      const ConstIndexView columns = joins ? joined.row(row) : side.row(row);
+      const auto degree = static_cast<double>(columns.size());
       const bool loop_first = first_row < first_column;
       if (self_loops && loop_first) add(first_row + row, value(degree, degree));
-      for (const std::int32_t column : side.row(row))
-        add(first_column + column, value(degree, static_cast<double>(other.row(column).size())));
+      for (const std::int32_t column : columns)
+        add(first_column + column,
+            value(degree, static_cast<double>(other.row(column).size()) + (joins ? 1.0 : 0.0)));
       if (self_loops && !loop_first) add(first_row + row, value(degree, degree));
       graph.row_offsets.push_back(graph.nonzeros());
     }
@@ -79,12 +82,13 @@ HostCsr node_graph(const HostCsr& train, bool self_loops, const Value& value) {
 
 }  // namespace
 
-HostCsr interaction_graph(const HostCsr& train) {
-  return node_graph(train, false, [](double row, double column) { return 1.0 / std::sqrt(row * column); });
+HostCsr interaction_graph(const HostCsr& train, const HostCsr& joined) {
+  return node_graph(train, joined, false,
+                    [](double row, double column) { return 1.0 / std::sqrt(row * column); });
 }
 
-HostCsr mean_graph(const HostCsr& train, bool self_loops) {
-  return node_graph(train, self_loops,
+HostCsr mean_graph(const HostCsr& train, bool self_loops, const HostCsr& joined) {
+  return node_graph(train, joined, self_loops,
                     [=](double row, double) { return 1.0 / (row + (self_loops ? 1.0 : 0.0)); });
 }
 
@@ -101,12 +105,18 @@ HostCsr user_block(const HostCsr& graph, std::int64_t users) {
   return block;
 }
 
-HostCsr pair_graph(const HostCsr& train, bool means) {
-  HostCsr graph = train;
-  graph.values.clear();
+HostCsr pair_graph(const HostCsr& train, bool means, const HostCsr& joined) {
+  HostCsr graph;
+  graph.rows = train.rows;
+  graph.columns = train.columns;
+  graph.column_indices.reserve(train.column_indices.size());
   graph.values.reserve(train.column_indices.size());
   for (std::int64_t user = 0; user < train.rows; ++user) {
-    const std::size_t degree = train.row(user).size();
+    const ConstIndexView items =
+        joined.rows > 0 && train.row(user).empty() ? joined.row(user) : train.row(user);
+    const std::size_t degree = items.size();
+    graph.column_indices.insert(graph.column_indices.end(), items.begin(), items.end());
+    graph.row_offsets.push_back(graph.nonzeros());
     graph.values.insert(graph.values.end(), degree,
                         means ? static_cast<float>(1.0 / static_cast<double>(degree)) : 1.0f);
   }

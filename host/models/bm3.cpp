@@ -117,7 +117,9 @@ ModelDescription describe_bm3() {
 }
 
 ModelDescription describe_bm3_sea() {
-  return with_plug_in(describe_bm3());
+  ModelDescription bm3 = with_plug_in(describe_bm3());
+  bm3.halves = halves_of_trained_features;
+  return bm3;
 }
 
 }  // namespace sea

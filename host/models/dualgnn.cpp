@@ -22,9 +22,10 @@ struct UserGraph {
 };
 
 /// The user graph, drawn anew at the beginning of every epoch; evaluation reads the last one.
-UserGraph upload_user_graph(Model& model, const HostCsr& train, std::int64_t k) {
+UserGraph upload_user_graph(Model& model, const Dataset& dataset, std::int64_t k) {
   Backend& backend = model.program.backend();
-  const auto lists = std::make_shared<const Cooccurrence>(count_cooccurrence(train, longest_list));
+  const auto lists =
+      std::make_shared<const Cooccurrence>(count_cooccurrence(dataset.train, longest_list, dataset.joined));
   const auto drawn = [lists, k, seed = model.program.seed()](std::int64_t epoch) {
     return sample_user_graph(*lists, k, seed, epoch);
   };
@@ -47,8 +48,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                      e = configuration.integer("embedding_size"), hidden = 256;
   const CsrView graph = upload_interaction_graph(*model, dataset, 0.0, {}).whole;
   progress("users with common items");
-  const UserGraph user_graph =
-      upload_user_graph(*model, dataset.train, configuration.integer("user_neighbours"));
+  const UserGraph user_graph = upload_user_graph(*model, dataset, configuration.integer("user_neighbours"));
 
   struct Modality {
     std::string name;

@@ -101,11 +101,14 @@ ModelDescription describe_freedom() {
   freedom.check = require_features;
   freedom.files = feature_files;
   freedom.build = build;
+  freedom.item_graphs = neighbour_graphs;
   return freedom;
 }
 
 ModelDescription describe_freedom_sea() {
-  return with_plug_in(describe_freedom());
+  ModelDescription freedom = with_plug_in(describe_freedom());
+  freedom.halves = halves_of_trained_features;
+  return freedom;
 }
 
 }  // namespace sea

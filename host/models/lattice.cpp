@@ -35,7 +35,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   model->schedule.begin_epoch = [graph](std::int64_t) { graph->begin_epoch(); };
   model->schedule.before_evaluation = [graph] { graph->before_evaluation(); };
 
-  const HostCsr mean = mean_graph(dataset.train, true);
+  const HostCsr mean = mean_graph(dataset.train, true, dataset.joined);
   const CsrView a = model->graphs.emplace_back(to_device(backend, mean)).view();
   const CsrView transposed = model->graphs.emplace_back(to_device(backend, transpose(mean))).view();
   const auto lambda = static_cast<float>(configuration.number("lambda_coeff"));
@@ -84,9 +84,12 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   };
 
   Tape& evaluation = *model->evaluation;
-  finish_model(*model, represent(evaluation, graph->evaluation.pattern(),
-                                 item_graph_values(evaluation, graph->evaluation, project(evaluation),
-                                                   modal_weight, lambda)));
+  const LearnedPattern pattern = graph->evaluation.pattern();
+  const Tensor last =
+      item_graph_values(evaluation, graph->evaluation, project(evaluation), modal_weight, lambda);
+  evaluation.keep(last);
+  model->learned_graphs.push_back({"combined", pattern, last});
+  finish_model(*model, represent(evaluation, pattern, last));
   return model;
 }
 
@@ -113,11 +116,14 @@ ModelDescription describe_lattice() {
   lattice.check = require_features;
   lattice.files = feature_files;
   lattice.build = build;
+  lattice.item_graphs = likeness_graphs;
+  lattice.learns_item_graphs = true;
   return lattice;
 }
 
 ModelDescription describe_lattice_sea() {
   ModelDescription lattice = with_plug_in(describe_lattice());
+  lattice.halves = halves_of_trained_features;
   lattice.check = [](const Configuration& configuration) {
     require_features(configuration);
     require_modalities(configuration);

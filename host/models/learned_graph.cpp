@@ -28,6 +28,19 @@ HostCsr likeness_graph(Backend& backend, const ItemFeatures& modality, ConstMatr
   return graph;
 }
 
+std::vector<ItemNeighbours> likeness_graphs(Backend& backend, const Dataset& dataset,
+                                            const Configuration& configuration, const Progress& progress) {
+  std::vector<ItemNeighbours> graphs;
+  for (const ItemFeatures& modality : dataset.features) {
+    const Buffer<float> features = to_device(backend, modality.values.values);
+    graphs.push_back(
+        {modality.modality,
+         likeness_graph(backend, modality, features.matrix(dataset.items, modality.values.columns),
+                        configuration.integer("knn_k"), progress)});
+  }
+  return graphs;
+}
+
 namespace {
 
 std::int64_t entries_of(const std::vector<HostCsr>& graphs) {
@@ -183,7 +196,8 @@ void ItemGraph::find_neighbours() {
     std::vector<float> rows = projected.download();
     if (rows == projected_[m]) continue;
     projected_[m] = std::move(rows);
-    neighbours_[m] = nearest_neighbours(backend, projected.matrix(items, width), knn_k_);
+    neighbours_[m] =
+        nearest_neighbours(backend, projected.matrix(items, width), knn_k_, modalities_[m].new_rows);
     // A similarity that is not a number is never taken.
     if (std::find(neighbours_[m].begin(), neighbours_[m].end(), -1) != neighbours_[m].end())
       throw Error("the training diverged: an item's features are not finite; lower learning_rate");

@@ -21,6 +21,10 @@ namespace sea {
 HostCsr likeness_graph(Backend& backend, const ItemFeatures& modality, ConstMatrixView features,
                        std::int64_t knn_k, const Progress& progress);
 
+/// That of each modality, as ModelDescription::item_graphs.
+std::vector<ItemNeighbours> likeness_graphs(Backend& backend, const Dataset& dataset,
+                                            const Configuration& configuration, const Progress& progress);
+
 /// The pattern of a graph that is learned anew at times, with the entries of one frozen graph and one learned
 /// neighbour list per modality, in device memory at fixed addresses.
 class LearnedGraph {

@@ -52,8 +52,9 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const auto keep = [&](const HostCsr& graph) {
     return model->graphs.emplace_back(to_device(backend, graph)).view();
   };
-  const CsrView a = keep(interaction_graph(dataset.train));
-  const HostCsr sums = pair_graph(dataset.train, false), means = pair_graph(dataset.train, true);
+  const CsrView a = keep(interaction_graph(dataset.train, dataset.joined));
+  const HostCsr sums = pair_graph(dataset.train, false, dataset.joined),
+                means = pair_graph(dataset.train, true, dataset.joined);
   const CsrView r = keep(sums), r_transposed = keep(transpose(sums)), r_mean = keep(means),
                 r_mean_transposed = keep(transpose(means));
 

@@ -3,6 +3,7 @@
 
 #include "configuration/shared_keys.hpp"
 #include "data/graph.hpp"
+#include "models/learned_graph.hpp"
 #include "models/recording.hpp"
 #include "models/trained_features.hpp"
 
@@ -45,7 +46,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const std::vector<TrainedFeatures> modalities =
       trained_features(*model, *model->main, dataset, configuration, e, progress);
 
-  const HostCsr interactions = interaction_graph(dataset.train);
+  const HostCsr interactions = interaction_graph(dataset.train, dataset.joined);
   const CsrView a = model->graphs.emplace_back(to_device(backend, interactions)).view();
   const HostCsr of_users = user_block(interactions, users);
   const CsrView a_users = model->graphs.emplace_back(to_device(backend, of_users)).view();
@@ -121,6 +122,7 @@ ModelDescription describe_mgcn() {
   mgcn.check = require_both_features;
   mgcn.files = feature_files;
   mgcn.build = build;
+  mgcn.item_graphs = likeness_graphs;
   return mgcn;
 }
 

@@ -48,7 +48,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     for (ItemGraph& graph : *graphs) graph.before_evaluation();
   };
 
-  const HostCsr mean = mean_graph(dataset.train, true);
+  const HostCsr mean = mean_graph(dataset.train, true, dataset.joined);
   const CsrView a = model->graphs.emplace_back(to_device(backend, mean)).view();
   const CsrView a_transposed = model->graphs.emplace_back(to_device(backend, transpose(mean))).view();
   /// Users and items, and the item views that are contrasted.
@@ -116,7 +116,12 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     return i == 0 ? first_step : other_step;
   };
   Tape& evaluation = *model->evaluation;
-  const Recorded evaluated = represent(evaluation, mixed(evaluation, &ItemGraph::evaluation));
+  const std::vector<GraphValues> last = mixed(evaluation, &ItemGraph::evaluation);
+  for (std::size_t m = 0; m < last.size(); ++m) {
+    evaluation.keep(last[m].values);
+    model->learned_graphs.push_back({modalities[m].modality, last[m].pattern, last[m].values});
+  }
+  const Recorded evaluated = represent(evaluation, last);
   // One generic part for both modalities; what is left of a modality's view is its unique part.
   model->parts["generic"] = evaluated.attended;
   const Tensor opposite = scale(evaluation, -1.0f, evaluated.attended);
@@ -155,6 +160,8 @@ ModelDescription describe_micro() {
   micro.check = require_both_features;
   micro.files = feature_files;
   micro.build = micro.parts = build;
+  micro.item_graphs = likeness_graphs;
+  micro.learns_item_graphs = true;
   return micro;
 }
 

@@ -62,7 +62,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items,
                      e = configuration.integer("embedding_size");
-  const HostCsr mean = mean_graph(dataset.train, false);
+  const HostCsr mean = mean_graph(dataset.train, false, dataset.joined);
   const CsrView graph = model->graphs.emplace_back(to_device(backend, mean)).view();
   const CsrView transposed = model->graphs.emplace_back(to_device(backend, transpose(mean))).view();
   const Tensor id_embedding = program.state("id_embedding", users + items, e, xavier_normal());

@@ -398,6 +398,7 @@ ModelDescription describe_mmssl() {
   mmssl.build = [](Backend& backend, Dataset& dataset, const Configuration& configuration, const Progress&) {
     return Recording(backend, dataset, configuration).record();
   };
+  mmssl.refuses_newcomers = "its graphs change during the training, and those of the best epoch are not kept";
   return mmssl;
 }
 

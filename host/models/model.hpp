@@ -63,6 +63,13 @@ struct Model {
   Batch item_batch;  ///< of `item_sampling`: users and positives are items
   Batches batches = Batches::pairs;
   std::int64_t epoch_pairs = 0;  ///< triples of an epoch
+  /// Item graphs that are learned, as evaluation has them, after `evaluate`.
+  struct LearnedItemGraph {
+    std::string name;  ///< visual, textual, combined
+    LearnedPattern pattern;
+    Tensor values;
+  };
+  std::vector<LearnedItemGraph> learned_graphs;
   /// Draws of a step and intermediate values by name, for replaying and looking.
   std::map<std::string, Indices> draws;
   std::map<std::string, Tensor> values;

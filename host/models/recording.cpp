@@ -18,26 +18,52 @@ DeviceCsr to_device(Backend& backend, const HostCsr& csr) {
 HostCsr modality_graph(Backend& backend, const ItemFeatures& modality, ConstMatrixView features,
                        std::int64_t knn_k, const Progress& progress) {
   const std::string stage = fmt::format("neighbours of {}", modality.file.filename().string());
-  const NeighbourLists lists{modality.fingerprint, features.rows, features.columns, knn_k};
+  const std::int64_t known = features.rows - modality.new_rows;
+  const NeighbourLists lists{modality.fingerprint, known, features.columns, knn_k};
+  const auto graph_of = [&](std::vector<std::int32_t> ids) {
+    if (modality.new_rows > 0) {
+      const std::vector<std::int32_t> more =
+          neighbours_of_new_rows(backend, features, knn_k, modality.new_rows);
+      ids.insert(ids.end(), more.begin(), more.end());
+    }
+    return neighbour_graph(ids, features.rows, knn_k);
+  };
   // What takes no tenth of a second is not worth a file.
-  const bool costly =
-      static_cast<double>(features.rows) * static_cast<double>(features.rows) * features.columns >= 1e10;
+  const bool costly = static_cast<double>(known) * static_cast<double>(known) * features.columns >= 1e10;
   const std::optional<std::filesystem::path> cache =
       costly && !modality.fingerprint.empty() ? cache_folder() : std::nullopt;
   if (cache) {
     if (const auto ids = read_neighbours(*cache, lists)) {
       progress(stage + ", kept from an earlier run");
-      return neighbour_graph(*ids, features.rows, knn_k);
+      return graph_of(*ids);
     }
   }
   progress(stage);
-  const std::vector<std::int32_t> ids = nearest_neighbours(backend, features, knn_k);
+  const std::vector<std::int32_t> ids = nearest_neighbours(backend, features.row_range(0, known), knn_k);
   if (cache) keep_neighbours(*cache, lists, ids);
-  return neighbour_graph(ids, features.rows, knn_k);
+  return graph_of(ids);
 }
 
 HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight) {
   return graphs.size() == 1 ? graphs.front() : blend(graphs.at(0), graphs.at(1), mm_image_weight);
+}
+
+std::vector<ItemNeighbours> neighbour_graphs(Backend& backend, const Dataset& dataset,
+                                             const Configuration& configuration, const Progress& progress) {
+  std::vector<ItemNeighbours> graphs;
+  std::vector<HostCsr> modalities;
+  for (const ItemFeatures& modality : dataset.features) {
+    const Buffer<float> features = to_device(backend, modality.values.values);
+    modalities.push_back(modality_graph(backend, modality,
+                                        features.matrix(dataset.items, modality.values.columns),
+                                        configuration.integer("knn_k"), progress));
+    graphs.push_back({modality.modality, modalities.back()});
+  }
+  if (graphs.size() == 2) {
+    const auto weight = static_cast<float>(configuration.number("mm_image_weight"));
+    graphs.push_back({"combined", item_graph(modalities, weight)});
+  }
+  return graphs;
 }
 
 TrainingSettings training_settings(const Configuration& configuration) {
@@ -145,7 +171,7 @@ InteractionGraph upload_interaction_graph(Model& model, const Dataset& dataset, 
                                           const std::function<KeptPairs(std::int64_t)>& kept) {
   Backend& backend = model.program.backend();
   const CsrView whole =
-      model.graphs.emplace_back(to_device(backend, interaction_graph(dataset.train))).view();
+      model.graphs.emplace_back(to_device(backend, interaction_graph(dataset.train, dataset.joined))).view();
   if (dropout == 0.0) return {whole, whole};
 
   const std::int64_t count = kept_pair_count(dataset.train.nonzeros(), dropout);

@@ -21,6 +21,10 @@ HostCsr modality_graph(Backend& backend, const ItemFeatures& modality, ConstMatr
 /// The item graph of one or two modalities, visual first.
 HostCsr item_graph(const std::vector<HostCsr>& graphs, float mm_image_weight);
 
+/// The neighbour graph of each modality and, of two, the item graph, named as ModelDescription::item_graphs.
+std::vector<ItemNeighbours> neighbour_graphs(Backend& backend, const Dataset& dataset,
+                                             const Configuration& configuration, const Progress& progress);
+
 /// What every training has, see docs/configuration.md.
 struct TrainingSettings {
   std::uint64_t seed = 999;

@@ -121,7 +121,7 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
   model->training->move(wide);
   model->schedule.decaying.push_back(&wide);
   const HostCsr neighbours = upload_features(*model, dataset, settings, progress);
-  model->graphs.push_back(to_device(backend, interaction_graph(dataset.train)));
+  model->graphs.push_back(to_device(backend, interaction_graph(dataset.train, dataset.joined)));
   model->graphs.push_back(to_device(backend, neighbours));
   model->graphs.push_back(to_device(backend, transpose(neighbours)));
   const CsrView a = model->graphs[0].view(), s = model->graphs[1].view(),
@@ -231,6 +231,8 @@ ModelDescription describe_sea() {
   sea.files = feature_files;
   sea.build = builder(false);
   sea.parts = builder(true);
+  sea.modalities_side_by_side = true;
+  sea.item_graphs = neighbour_graphs;
   return sea;
 }
 

@@ -15,6 +15,7 @@ std::vector<TrainedFeatures> trained_features(Model& model, Arena& arena, Datase
     TrainedFeatures modality;
     modality.modality = raw.modality;
     modality.name = raw.modality == "visual" ? "image" : "text";
+    modality.new_rows = raw.new_rows;
     {
       const Buffer<float> features = to_device(backend, raw.values.values);
       modality.likeness = likeness_graph(backend, raw, features.matrix(dataset.items, columns),

@@ -12,11 +12,12 @@ namespace sea {
 /// A modality whose features are trained, with the layer that projects them and the likeness graph of the raw
 /// ones (learned_graph.hpp), which stays as it is.
 struct TrainedFeatures {
-  std::string modality;    ///< visual, textual
-  std::string name;        ///< image, text
-  Tensor features;         ///< NAME_embedding.weight, at first the raw features
-  LinearParameters layer;  ///< NAME_trs
-  HostCsr likeness;        ///< with knn_k entries in each row
+  std::string modality;       ///< visual, textual
+  std::string name;           ///< image, text
+  Tensor features;            ///< NAME_embedding.weight, at first the raw features
+  LinearParameters layer;     ///< NAME_trs
+  HostCsr likeness;           ///< with knn_k entries in each row
+  std::int64_t new_rows = 0;  ///< as of ItemFeatures
 };
 /// Those of all modalities, visual first, in this arena, with layers of this output width; the host's copies
 /// of the features are freed.

@@ -97,7 +97,9 @@ ModelDescription describe_vbpr() {
 }
 
 ModelDescription describe_vbpr_sea() {
-  return with_plug_in(describe_vbpr());
+  ModelDescription vbpr = with_plug_in(describe_vbpr());
+  vbpr.halves = [](const std::string& modality) { return ModalityLayer{modality + ".linear", {}}; };
+  return vbpr;
 }
 
 }  // namespace sea

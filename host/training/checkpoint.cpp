@@ -274,14 +274,19 @@ void read_best(const fs::path& path, const std::string& identity, Model& model) 
     restore_array(file, path, view.name, model.program.backend(), view.value, view.rows, view.columns);
 }
 
-Representations read_representations(const fs::path& path, const std::string& identity,
-                                     const Scorer& scorer) {
+Safetensors read_arrays(const fs::path& path, const std::string& identity) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
     throw Error(fmt::format("{}: is not there yet; the run has not been trained that far", path.string()));
   }
-  const Safetensors file = Safetensors::read(path);
+  Safetensors file = Safetensors::read(path);
   check_origin(file, path, identity);
+  return file;
+}
+
+Representations read_representations(const fs::path& path, const std::string& identity,
+                                     const Scorer& scorer) {
+  const Safetensors file = read_arrays(path, identity);
   for (const char* name : {"user_embeddings", "item_embeddings"}) {
     if (!file.contains(name) || file.shape(name).size() != 2) foreign(path, "it has no representations");
   }

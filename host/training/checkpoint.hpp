@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/host_matrix.hpp"
+#include "data/safetensors.hpp"
 #include "models/model.hpp"
 #include "training/early_stopping.hpp"
 #include "training/metrics.hpp"
@@ -52,6 +53,10 @@ void write_best(const std::filesystem::path& file, const std::string& identity, 
 /// Reads the best model's parameters into `model`. Throws Error where `file` is damaged, is no such file of
 /// the run of this identity, or lacks one of them.
 void read_best(const std::filesystem::path& file, const std::string& identity, Model& model);
+
+/// The arrays of a checkpoint or of the best model. Throws Error where `file` is missing, damaged, or not of
+/// the run of this identity.
+Safetensors read_arrays(const std::filesystem::path& file, const std::string& identity);
 
 /// User and item representations, of which a Scorer makes scores.
 struct Representations {
