@@ -44,6 +44,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                              const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
   const std::int64_t users = dataset.users, items = dataset.items;
+  // Hyperedges consist of the items that were trained on.
+  const std::int64_t known = items - dataset.features.front().new_rows;
   const Tensor nodes = node_embedding(*model, dataset, configuration);
   const std::vector<Modality> modalities = begin_modalities(*model, dataset, configuration);
   const auto tau = static_cast<float>(configuration.number("tau"));
@@ -93,7 +95,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
       Global rows{{}, propagated.row_range(users, items)};
       Tensor edge_rows;
       for (std::int64_t layer = 0; layer < configuration.integer("n_hyper_layer"); ++layer) {
-        edge_rows = matmul(tape, Transpose::yes, Transpose::no, item_edges, rows.items);
+        edge_rows = matmul(tape, Transpose::yes, Transpose::no, item_edges.row_range(0, known),
+                           rows.items.row_range(0, known));
         rows.items = matmul(tape, Transpose::no, Transpose::no, item_edges, edge_rows);
       }
       rows.users = matmul(tape, Transpose::no, Transpose::no, user_edges, edge_rows);
