@@ -44,8 +44,10 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                              const Progress&) {
   auto model = begin_model(backend, dataset, configuration);
   const std::int64_t users = dataset.users, items = dataset.items;
-  // Hyperedges consist of the items that were trained on.
-  const std::int64_t known = items - dataset.features.front().new_rows;
+  // Hyperedges consist of the items that were trained on. Who was not has no noise, which would change with
+  // the place in the file.
+  const std::int64_t new_items = dataset.features.front().new_rows, new_users = dataset.new_users;
+  const std::int64_t known = items - new_items;
   const Tensor nodes = node_embedding(*model, dataset, configuration);
   const std::vector<Modality> modalities = begin_modalities(*model, dataset, configuration);
   const auto tau = static_cast<float>(configuration.number("tau"));
@@ -61,12 +63,18 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                 r_mean_transposed = keep(transpose(means));
 
   // Noise and masks are told apart by their streams: those of evaluation are others than training's.
-  const auto hyperedges = [&](Tape& tape, const std::string& name, Tensor logits, std::uint32_t stream) {
+  const auto hyperedges = [&](Tape& tape, const std::string& name, Tensor logits, std::int64_t newcomers,
+                              std::uint32_t stream) {
     const bool training = &tape == model->training;
+    const std::int64_t known_rows = logits.rows - newcomers;
     const Tensor noise =
-        random_noise(tape, Noise::gumbel, logits.rows, logits.columns, training ? stream : 4 + stream);
+        random_noise(tape, Noise::gumbel, known_rows, logits.columns, training ? stream : 4 + stream);
     model->values[(training ? "gumbel." : "scores_gumbel.") + name] = noise;
-    const Tensor edges = softmax(tape, add(tape, logits, noise), 1.0f / tau);
+    const Tensor noisy = tape.activation(logits.rows, logits.columns);
+    add(tape, logits.row_range(0, known_rows), noise, noisy.row_range(0, known_rows));
+    if (newcomers > 0)
+      copy(tape, logits.row_range(known_rows, newcomers), noisy.row_range(known_rows, newcomers));
+    const Tensor edges = softmax(tape, noisy, 1.0f / tau);
     if (!training || keep_rate == 1.0f) return edges;
     const Tensor mask = dropout_mask(tape, edges.rows, edges.columns, 1.0f - keep_rate, stream);
     model->values["dropout." + name] = mask;
@@ -90,8 +98,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
       const Tensor item_logits =
           matmul(tape, Transpose::no, Transpose::no, modality.features, modality.hyper);
       const Tensor user_logits = spmm(tape, r, r_transposed, item_logits);
-      const Tensor item_edges = hyperedges(tape, modality.name + "_items", item_logits, stream++);
-      const Tensor user_edges = hyperedges(tape, modality.name + "_users", user_logits, stream++);
+      const Tensor item_edges = hyperedges(tape, modality.name + "_items", item_logits, new_items, stream++);
+      const Tensor user_edges = hyperedges(tape, modality.name + "_users", user_logits, new_users, stream++);
       Global rows{{}, propagated.row_range(users, items)};
       Tensor edge_rows;
       for (std::int64_t layer = 0; layer < configuration.integer("n_hyper_layer"); ++layer) {

@@ -179,6 +179,7 @@ Dataset with_newcomers(Dataset dataset, const Newcomers& newcomers) {
     append_rows(*split, people, newcomers.items());
   if (people > 0) {
     dataset.joined = {};
+    dataset.new_users = people;
     append_rows(dataset.joined, known, dataset.items);
     for (const std::vector<std::int32_t>& history : newcomers.histories) {
       dataset.joined.column_indices.insert(dataset.joined.column_indices.end(), history.begin(),
