@@ -104,6 +104,7 @@ class Bench:
         words = ["train", data, "--resume", "--output", run, "--model", self.options.model, "--seed", self.options.seed]
         for assignment in self.options.set:
             words += ["--set", assignment]
+        words += ["--threads", self.options.threads]
         if self.options.epochs:
             words += ["--epochs", self.options.epochs]
         if not os.path.exists(os.path.join(run, "result.json")):
@@ -235,6 +236,7 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="key=value", help="as for sea train")
     parser.add_argument("--epochs", type=int, help="as for sea train")
     parser.add_argument("--seed", type=int, default=999, help="of the trainings")
+    parser.add_argument("--threads", type=int, default=0, help="as for sea train")
     parser.add_argument("--share", type=float, default=0.1, help="of users, or items, left out")
     parser.add_argument("--split-seed", type=int, default=1, help="draws who is left out")
     parser.add_argument("--top-k", type=lambda text: [int(k) for k in text.split(",")], default=[10, 20])

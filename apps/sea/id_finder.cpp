@@ -7,8 +7,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "configuration/key.hpp"
 #include "data/file_bytes.hpp"
-#include "models/key.hpp"
 #include "sea/error.hpp"
 
 namespace sea {

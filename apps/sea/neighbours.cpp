@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "configuration/registry.hpp"
 #include "data/npy.hpp"
-#include "models/registry.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"

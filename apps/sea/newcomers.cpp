@@ -7,10 +7,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "configuration/registry.hpp"
 #include "data/features.hpp"
 #include "data/file_bytes.hpp"
 #include "id_finder.hpp"
-#include "models/registry.hpp"
 #include "output.hpp"
 #include "sea/error.hpp"
 

@@ -9,10 +9,10 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "configuration/registry.hpp"
 #include "data/graph.hpp"
 #include "data/safetensors.hpp"
 #include "id_finder.hpp"
-#include "models/registry.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
 #include "sea/buffer.hpp"

@@ -7,8 +7,8 @@
 #include <ostream>
 #include <string_view>
 
+#include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
-#include "models/key.hpp"
 #include "output.hpp"
 
 namespace sea {

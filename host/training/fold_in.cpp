@@ -8,10 +8,10 @@
 #include <memory>
 #include <utility>
 
+#include "configuration/registry.hpp"
 #include "data/graph.hpp"
 #include "data/neighbours.hpp"
 #include "data/safetensors.hpp"
-#include "models/registry.hpp"
 #include "sea/buffer.hpp"
 #include "sea/error.hpp"
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "configuration/configuration.hpp"
 #include "data/dataset.hpp"
-#include "models/configuration.hpp"
 #include "models/model.hpp"
 #include "sea/backend.hpp"
 #include "training/checkpoint.hpp"

@@ -11,8 +11,8 @@
 #include <set>
 #include <sstream>
 
+#include "configuration/registry.hpp"
 #include "data/npy.hpp"
-#include "models/registry.hpp"
 #include "support/catch.hpp"
 #include "support/command.hpp"
 #include "support/files.hpp"
