@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,7 +11,7 @@
 #include "configuration/registry.hpp"
 #include "data/npy.hpp"
 #include "data/safetensors.hpp"
-#include "models/model.hpp"
+#include "item_parts.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
 #include "sea/error.hpp"
@@ -46,12 +45,8 @@ void add_parts(const ExportOptions& options, const RunDescription& description,
                std::vector<NamedMatrix>& arrays) {
   const ModelDescription& kind = description.configuration.model();
   if (!kind.parts) {
-    std::vector<std::string> names;
-    for (const ModelDescription& model : models()) {
-      if (model.parts) names.push_back(model.name);
-    }
     throw UsageError(fmt::format("--parts: {} has no generic and unique parts; {} have them", kind.name,
-                                 fmt::join(names, ", ")));
+                                 fmt::join(models_with_parts(), ", ")));
   }
   Dataset dataset = load_training_data(options.data.value_or(description.data), description.configuration);
   if (dataset.fingerprint != description.fingerprint) {
@@ -61,12 +56,8 @@ void add_parts(const ExportOptions& options, const RunDescription& description,
                     dataset.folder.string(), options.run.string()));
   }
   const Device device = open_device_of(options.device, options.threads);
-  const std::unique_ptr<Model> model =
-      kind.parts(*device.backend, dataset, description.configuration, [](const std::string&) {});
-  read_best(best_file(options.run), description.identity(), *model);
-  model->evaluate();
-  for (const auto& [name, tensor] : model->parts)
-    arrays.emplace_back(name, to_host(*device.backend, model->program.value(tensor)));
+  for (NamedMatrix& part : item_parts(*device.backend, options.run, description, dataset))
+    arrays.push_back(std::move(part));
 }
 
 void run_export(const ExportOptions& options) {

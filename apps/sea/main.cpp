@@ -32,8 +32,8 @@ int run(int argc, char** argv) {
   CLI::App app("SEA: train and use multimedia recommenders", "sea");
   app.set_version_flag("--version", "sea " SEA_VERSION);
   app.require_subcommand(1);
-  for (const auto& add : {add_info, add_train, add_tune, add_evaluate, add_compare, add_recommend, add_similar,
-                          add_neighbours, add_export, add_synth, add_models})
+  for (const auto& add : {add_info, add_train, add_tune, add_evaluate, add_compare, add_recommend,
+                          add_similar, add_neighbours, add_export, add_synth, add_models})
     add(app);
   check_arguments(app, {argv + 1, argv + std::max(argc, 1)});
   try {

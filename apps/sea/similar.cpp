@@ -5,17 +5,17 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <optional>
 
 #include "commands.hpp"
 #include "configuration/registry.hpp"
 #include "data/graph.hpp"
-#include "data/safetensors.hpp"
 #include "id_finder.hpp"
+#include "item_parts.hpp"
 #include "output.hpp"
 #include "run_data.hpp"
-#include "sea/buffer.hpp"
 #include "sea/error.hpp"
 #include "table_writer.hpp"
 
@@ -107,58 +107,35 @@ LikenessSpace representation_space(const SimilarOptions& options, const RunData&
   return space;
 }
 
-/// The generic or the unique part of one modality's items.
-HostMatrix half_of(Backend& backend, const SimilarOptions& options, const RunData& run,
-                   const ItemFeatures& modality, const Safetensors& best) {
-  const ModalityLayer layer = run.description.configuration.model().halves(modality.modality);
-  const auto array = [&](const std::string& name) {
-    HostMatrix matrix;
-    matrix.rows = best.shape(name).at(0);
-    matrix.columns = best.shape(name).at(1);
-    matrix.values = best.floats(name);
-    return matrix;
-  };
-  const HostMatrix x = layer.features.empty() ? modality.values : array(layer.features);
-  const HostMatrix weight = array(layer.layer + ".weight"), bias = array(layer.layer + ".bias");
-  const std::int64_t generic = weight.rows / 2;
-  const std::int64_t first = options.by == "generic" ? 0 : generic;
-  const std::int64_t count = options.by == "generic" ? generic : weight.rows - generic;
-  Buffer<float> device_x = to_device(backend, x.values);
-  const Buffer<float> device_weight = to_device(backend, weight.values),
-                      device_bias = to_device(backend, bias.values), y(backend, x.rows * count);
-  ConstMatrixView rows = device_x.matrix(x.rows, x.columns);
-  const Buffer<float> unit(backend, layer.unit_rows ? x.rows * x.columns : 1), norms(backend, x.rows);
-  if (layer.unit_rows) {
-    backend.row_normalize(rows, unit.matrix(x.rows, x.columns), norms.span());
-    rows = unit.matrix(x.rows, x.columns);
-  }
-  backend.linear(rows, device_weight.matrix(weight.rows, weight.columns).row_range(first, count),
-                 ConstVectorView(device_bias.span())
-                     .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
-                 y.matrix(x.rows, count));
-  return to_host(backend, y.matrix(x.rows, count));
-}
-
-/// Generic or unique parts, or the features themselves, of the modalities asked for.
+/// Generic or unique parts, or the features themselves, of the modalities asked for. A part that is common to
+/// the modalities is one of either.
 LikenessSpace modality_space(Backend& backend, const SimilarOptions& options, const RunData& run) {
   const ModelDescription& model = run.description.configuration.model();
   const bool raw = options.by == "features";
-  if (!raw && !model.halves)
-    throw Error(fmt::format(
-        "--by {}: {} does not part a modality into generic and unique; {} do", options.by, model.name,
-        fmt::join(names_of([](const ModelDescription& other) { return other.halves != nullptr; }), ", ")));
-  if (modalities_of(run.description.configuration).empty())
-    throw Error(fmt::format("--by features: {} reads no features", model.name));
-  const Dataset dataset = load_data_of(run, options.run, "--by " + options.by);
-  std::optional<Safetensors> best;
-  if (!raw) best = read_arrays(best_file(options.run), run.description.identity());
+  if (!raw && !model.parts)
+    throw Error(fmt::format("--by {}: {} does not part a modality into generic and unique; {} do", options.by,
+                            model.name, fmt::join(models_with_parts(), ", ")));
+  const std::vector<std::string> modalities = modalities_of(run.description.configuration);
+  if (modalities.empty()) throw Error(fmt::format("--by features: {} reads no features", model.name));
+  Dataset dataset = load_data_of(run, options.run, "--by " + options.by);
+  std::map<std::string, HostMatrix> parts;
+  if (raw) {
+    for (ItemFeatures& modality : dataset.features)
+      parts.emplace(modality.modality + "_features", std::move(modality.values));
+  } else {
+    for (auto& [name, rows] : item_parts(backend, options.run, run.description, dataset))
+      parts.emplace(name, std::move(rows));
+  }
   std::vector<LikenessSpace> spaces;
-  for (const ItemFeatures& modality : dataset.features) {
-    if (!options.wants(modality.modality)) continue;
-    LikenessSpace space;
-    space.rows = raw ? modality.values : half_of(backend, options, run, modality, *best);
-    space.blocks = {{modality.modality, 0, space.rows.columns}};
-    spaces.push_back(std::move(space));
+  if (const auto common = parts.find(options.by); common != parts.end()) {
+    spaces.push_back({std::move(common->second), {}});
+  } else {
+    for (const std::string& modality : modalities) {
+      if (!options.wants(modality)) continue;
+      HostMatrix& rows = parts.at(modality + "_" + options.by);
+      const std::int64_t columns = rows.columns;
+      spaces.push_back({std::move(rows), {{modality, 0, columns}}});
+    }
   }
   return side_by_side(std::move(spaces));
 }

@@ -30,14 +30,6 @@ enum class Score {
   attentive,  ///< see Backend::rank_attentive: an item has five parts
 };
 
-/// Where the generic and the unique part of a modality come from: the first half and the rest of a linear
-/// layer's output.
-struct ModalityLayer {
-  std::string layer;       ///< its arrays are NAME.weight and NAME.bias
-  std::string features;    ///< the trained array that it reads; empty: the features themselves
-  bool unit_rows = false;  ///< of the features
-};
-
 /// A graph of the items (items x items), by its name: visual, textual, combined.
 struct ItemNeighbours {
   std::string name;
@@ -67,8 +59,6 @@ struct ModelDescription {
   std::string refuses_newcomers = {};
   /// Whether representations have the modalities' columns side by side, visual first.
   bool modalities_side_by_side = false;
-  /// Of a modality, visual or textual; null where the model does not tell generic from unique.
-  std::function<ModalityLayer(const std::string& modality)> halves = {};
   /// The item graphs that come from the features alone. Null where the model has none; those that it learns
   /// are Model::learned_graphs.
   std::function<std::vector<ItemNeighbours>(Backend&, const Dataset&, const Configuration&, const Progress&)>

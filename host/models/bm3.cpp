@@ -117,9 +117,7 @@ ModelDescription describe_bm3() {
 }
 
 ModelDescription describe_bm3_sea() {
-  ModelDescription bm3 = with_plug_in(describe_bm3());
-  bm3.halves = halves_of_trained_features;
-  return bm3;
+  return with_plug_in(describe_bm3());
 }
 
 }  // namespace sea

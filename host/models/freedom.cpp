@@ -106,9 +106,7 @@ ModelDescription describe_freedom() {
 }
 
 ModelDescription describe_freedom_sea() {
-  ModelDescription freedom = with_plug_in(describe_freedom());
-  freedom.halves = halves_of_trained_features;
-  return freedom;
+  return with_plug_in(describe_freedom());
 }
 
 }  // namespace sea

@@ -123,7 +123,6 @@ ModelDescription describe_lattice() {
 
 ModelDescription describe_lattice_sea() {
   ModelDescription lattice = with_plug_in(describe_lattice());
-  lattice.halves = halves_of_trained_features;
   lattice.check = [](const Configuration& configuration) {
     require_features(configuration);
     require_modalities(configuration);

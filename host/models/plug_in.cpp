@@ -46,11 +46,6 @@ ModelDescription with_plug_in(ModelDescription model) {
   return model;
 }
 
-ModalityLayer halves_of_trained_features(const std::string& modality) {
-  const std::string name = modality == "visual" ? "image" : "text";
-  return {name + "_trs", name + "_embedding.weight"};
-}
-
 void require_halves(const Configuration& configuration, const std::string& width) {
   if (configuration.integer(width) % 2 == 0) return;
   throw UsageError(fmt::format("{} is {}; {} splits it into halves, so it must be even", width,

@@ -32,8 +32,6 @@ class PlugIn {
 
 /// The same model with the modules' keys and checks, under the name NAME+sea.
 ModelDescription with_plug_in(ModelDescription model);
-/// The halves of the layer that projects a modality's trained features: NAME_trs on NAME_embedding.weight.
-ModalityLayer halves_of_trained_features(const std::string& modality);
 /// Throws UsageError where this key, the width of a representation that is split, is odd.
 void require_halves(const Configuration& configuration, const std::string& width);
 

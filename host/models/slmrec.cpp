@@ -124,9 +124,6 @@ ModelDescription describe_slmrec() {
 
 ModelDescription describe_slmrec_sea() {
   ModelDescription slmrec = with_plug_in(describe_slmrec());
-  slmrec.halves = [](const std::string& modality) {
-    return ModalityLayer{modality == "visual" ? "v_dense" : "t_dense", {}, true};
-  };
   slmrec.check = [plugged = slmrec.check](const Configuration& configuration) {
     check(configuration);
     plugged(configuration);

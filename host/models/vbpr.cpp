@@ -97,9 +97,7 @@ ModelDescription describe_vbpr() {
 }
 
 ModelDescription describe_vbpr_sea() {
-  ModelDescription vbpr = with_plug_in(describe_vbpr());
-  vbpr.halves = [](const std::string& modality) { return ModalityLayer{modality + ".linear", {}}; };
-  return vbpr;
+  return with_plug_in(describe_vbpr());
 }
 
 }  // namespace sea
