@@ -35,7 +35,7 @@ struct Dataset {
   /// `train` are empty: graphs have their edges from the items to them, and not back. No rows where nobody
   /// joined.
   HostCsr joined;
-  std::int64_t new_users = 0;  ///< they are the last users
+  std::int64_t new_users = 0;          ///< they are the last users
   std::vector<ItemFeatures> features;  ///< visual first, then textual; only those asked for
   /// Original ids by number, from `u_id_mapping.csv` and `i_id_mapping.csv`; empty where there are none.
   std::vector<std::string> user_names, item_names;
