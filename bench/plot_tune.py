@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws what `sea tune` found: a panel a key of the grid, the metric against the key's values.
+"""Draws what `sea tune` found: a panel a key of the grid or of a range, the metric against the key's values.
 
 Where a grid has several keys, a value's point is the run that is best on validation among those that have it. Keys whose
 values span more than a factor of 20 have a logarithmic axis, and texts stand side by side.
@@ -34,9 +34,10 @@ def read_search(folder):
 
 
 def points_of(search, key, metric, folder):
-    """[(value, validation, test)] of a key, in the order of the grid; values of which no run has finished are left out."""
+    """[(value, validation, test)] of a key, in the order of the grid, ascending for a range; values of which no run has
+    finished are left out."""
     points = []
-    for value in search["grid"][key]:
+    for value in search["grid"].get(key) or sorted({row["values"][key] for row in search["rows"]}):
         rows = [row for row in search["rows"] if row["state"] == "finished" and row["values"][key] == value]
         if not rows:
             continue
@@ -96,7 +97,7 @@ def main():
     for folder in options.searches:
         search = read_search(folder)
         metric = options.metric or search["valid_metric"]
-        for key in search["grid"]:
+        for key in [*search["grid"], *search.get("ranges", {})]:
             points = points_of(search, key, metric, folder)
             if not points:
                 fail(f"{folder}: no run has finished")

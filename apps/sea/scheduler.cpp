@@ -41,15 +41,42 @@ SearchFolder::SearchFolder(const fs::path& path, const Search& search) : path_(p
 
 Scheduler::Scheduler(const fs::path& data, Search& search, const SearchFolder& folder, std::int64_t jobs,
                      bool quiet)
-    : data_(data), search_(search), folder_(folder), jobs_(static_cast<std::size_t>(jobs)), quiet_(quiet) {
+    : data_(data),
+      search_(search),
+      folder_(folder),
+      jobs_(static_cast<std::size_t>(jobs)),
+      quiet_(quiet),
+      shares_(search.epoch_plan().shares()) {
   const std::int64_t asked = search.configuration().integer("threads");
   threads_ = asked > 0 ? asked : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
-  for (SearchRow& row : search.rows) {
-    if (!row.result) waiting_.push_back(&row);
+}
+
+bool Scheduler::run() {
+  while (true) {
+    const Rung rung = search_.next();
+    if (rung.runs.empty()) return true;
+    if (stopped()) return false;
+    begin(rung);
+    run_rung();
   }
 }
 
-void Scheduler::run() {
+void Scheduler::begin(const Rung& rung) {
+  rung_ = rung;
+  ended_in_rung_ = 0;
+  waiting_.assign(rung.runs.begin(), rung.runs.end());
+  if (quiet_ || !shares_) return;
+  const auto [fewest, most] =
+      std::minmax_element(rung.runs.begin(), rung.runs.end(),
+                          [](const RungRun& a, const RungRun& b) { return a.epochs < b.epochs; });
+  line_.finish(fmt::format("rung {}: {} {} to {} epochs", rung.number + 1, rung.runs.size(),
+                           rung.runs.size() == 1 ? "run" : "runs",
+                           fewest->epochs == most->epochs
+                               ? std::to_string(most->epochs)
+                               : fmt::format("{} to {}", fewest->epochs, most->epochs)));
+}
+
+void Scheduler::run_rung() {
   while (true) {
     if (const int received = SignalGuard::received(); received != 0 && !stopped()) {
       // A terminal that is gone is this process's own loss: its runs are asked to stop.
@@ -64,7 +91,8 @@ void Scheduler::run() {
 }
 
 void Scheduler::start_next() {
-  SearchRow& row = *waiting_.front();
+  const std::int64_t epochs = waiting_.front().epochs;
+  SearchRow& row = search_.rows[waiting_.front().run];
   waiting_.pop_front();
   // Threads change no bit of a result: the last runs may have those that nobody else is left to use.
   std::int64_t idle = threads_;
@@ -80,9 +108,11 @@ void Scheduler::start_next() {
     words.insert(words.end(), {"--set", assignment});
   // Said even where it is the default: a run may have been begun on another device.
   words.insert(words.end(), {"--device", configuration.text("device")});
+  if (shares_) words.insert(words.end(), {"--epochs", std::to_string(epochs)});
   if (fs::exists(run)) words.push_back("--resume");
   row.error.clear();
-  running_.emplace_back(row, threads, words, folder_.lock());
+  row.result.reset();
+  running_.emplace_back(row, epochs, threads, words, folder_.lock());
 }
 
 void Scheduler::listen() {
@@ -140,12 +170,17 @@ void Scheduler::end(Job& job) {
       row.error = "the data changed while it was trained";
     }
   }
+  if (shares_ && row.result) {
+    const TrainingResult& training = row.result->training;
+    row.rungs.push_back({rung_.number, training.epochs_run, training.valid.at(search_.valid_metric()),
+                         training.stopped_by == StoppedBy::early_stopping});
+  }
+  ++ended_in_rung_;
   folder_.write(search_);
   ended_seconds_ += Seconds(Clock::now() - job.start).count();
   ++ended_;
   if (quiet_) return;
-  const std::string head = fmt::format("{}/{}  run {}  {}", search_.finished() + search_.failed(),
-                                       search_.rows.size(), row.run, values_text(search_, row));
+  const std::string head = fmt::format("{}  run {}  {}", done(), row.run, values_text(search_, row));
   if (row.result) {
     const TrainingResult& training = row.result->training;
     line_.finish(fmt::format("{}  best epoch {}  valid {} {:.4f}  {}{}", head, training.best_epoch,
@@ -156,9 +191,15 @@ void Scheduler::end(Job& job) {
   }
 }
 
+/// "3/8", of the rung at hand or of the search.
+std::string Scheduler::done() const {
+  return shares_ ? fmt::format("{}/{}", ended_in_rung_, rung_.runs.size())
+                 : fmt::format("{}/{}", search_.finished() + search_.failed(), search_.rows.size());
+}
+
 /// Where the runs that have ended are a measure of those that have not.
 std::string Scheduler::time_left() const {
-  if (ended_ == 0 || waiting_.size() + running_.size() == 0) return {};
+  if (shares_ || ended_ == 0 || waiting_.size() + running_.size() == 0) return {};
   const double each = ended_seconds_ / ended_;
   double seconds = each * static_cast<double>(waiting_.size());
   for (const Job& job : running_) seconds += std::max(0.0, each - Seconds(Clock::now() - job.start).count());
@@ -168,8 +209,7 @@ std::string Scheduler::time_left() const {
 
 void Scheduler::show() {
   if (quiet_ || !line_.terminal() || running_.empty()) return;
-  std::string text = fmt::format("{}/{} done{}", search_.finished() + search_.failed(), search_.rows.size(),
-                                 stopped() ? "  stopping" : time_left());
+  std::string text = fmt::format("{} done{}", done(), stopped() ? "  stopping" : time_left());
   for (const Job& job : running_)
     text += fmt::format("  | run {} {}: {}", job.row.run, values_text(search_, job.row), job.last_line);
   line_.rewrite(text);

@@ -31,21 +31,24 @@ class SearchFolder {
   std::optional<FolderLock> lock_;
 };
 
-/// Runs the waiting rows of a search, `jobs` at a time, each in a process of its own.
+/// Runs the rows of a search rung by rung, `jobs` at a time, each in a process of its own.
 class Scheduler {
  public:
   Scheduler(const std::filesystem::path& data, Search& search, const SearchFolder& folder, std::int64_t jobs,
             bool quiet);
 
-  /// Ends where no row waits any more, or the runs at hand have ended after a signal.
-  void run();
+  /// Ends where nothing is left to train, and is true then, or where the runs at hand have ended after a
+  /// signal.
+  bool run();
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Job {
-    Job(SearchRow& its_row, std::int64_t its_threads, const std::vector<std::string>& words, int lock)
-        : row(its_row), threads(its_threads), process(words, lock) {}
+    Job(SearchRow& its_row, std::int64_t its_epochs, std::int64_t its_threads,
+        const std::vector<std::string>& words, int lock)
+        : row(its_row), epochs(its_epochs), threads(its_threads), process(words, lock) {}
     SearchRow& row;
+    std::int64_t epochs;
     std::int64_t threads;
     TrainProcess process;
     Clock::time_point start = Clock::now();
@@ -53,11 +56,14 @@ class Scheduler {
     std::string error;                 ///< its last word, where it is one
   };
 
+  void begin(const Rung& rung);
+  void run_rung();
   void start_next();
   void listen();
   void hear(Job& job, const std::string& line);
   void end(Job& job);
   void show();
+  std::string done() const;
   std::string time_left() const;
   bool stopped() const { return signal_ != 0; }
 
@@ -67,7 +73,10 @@ class Scheduler {
   std::size_t jobs_;
   bool quiet_;
   std::int64_t threads_;
-  std::list<SearchRow*> waiting_;
+  bool shares_;  ///< epochs are shared out: there may be several rungs
+  Rung rung_;
+  std::size_t ended_in_rung_ = 0;
+  std::list<RungRun> waiting_;
   std::list<Job> running_;
   std::set<std::string> notices_;
   StatusLine line_;

@@ -25,7 +25,7 @@ const char* state_of(const SearchRow& row) {
 Json values_json(const Search& search, const SearchRow& row) {
   Json json;
   for (std::size_t i = 0; i < row.values.size(); ++i)
-    json[search.grid.axes()[i].key] = to_json(row.values[i]);
+    json[search.space.axes()[i].key] = to_json(row.values[i]);
   return json;
 }
 
@@ -42,8 +42,39 @@ Json row_json(const Search& search, const SearchRow& row) {
   } else if (!row.error.empty()) {
     json["error"] = row.error;
   }
+  for (const RungResult& rung : row.rungs) {
+    json["rungs"].push_back(
+        {{"rung", rung.rung}, {"epochs_run", rung.epochs_run}, {"valid", rung.valid}, {"ended", rung.ended}});
+  }
   json["config"] = to_json(row.description);
   return json;
+}
+
+std::vector<RungResult> rungs_of(const Json& row) {
+  std::vector<RungResult> rungs;
+  if (!row.contains("rungs")) return rungs;
+  for (const Json& rung : row.at("rungs"))
+    rungs.push_back({rung.at("rung").get<std::int64_t>(), rung.at("epochs_run").get<std::int64_t>(),
+                     rung.at("valid").get<double>(), rung.at("ended").get<bool>()});
+  return rungs;
+}
+
+Json plan_json(const SearchPlan& plan) {
+  Json json = Json::object();
+  if (plan.random) json["random"] = *plan.random;
+  if (plan.random) json["search_seed"] = plan.seed;
+  if (plan.budget) json["budget"] = *plan.budget;
+  if (plan.halving) json["halving"] = true;
+  return json;
+}
+
+SearchPlan plan_of(const Json& json) {
+  SearchPlan plan;
+  if (json.contains("random")) plan.random = json.at("random").get<std::int64_t>();
+  if (json.contains("search_seed")) plan.seed = json.at("search_seed").get<std::uint64_t>();
+  if (json.contains("budget")) plan.budget = json.at("budget").get<std::int64_t>();
+  if (json.contains("halving")) plan.halving = json.at("halving").get<bool>();
+  return plan;
 }
 
 /// "Recall@10", "NDCG@10", ... of the cut-offs 10 and 20, or of all where neither was asked for.
@@ -87,15 +118,34 @@ std::size_t Search::failed() const {
       rows.begin(), rows.end(), [](const SearchRow& row) { return !row.result && !row.error.empty(); }));
 }
 
+EpochPlan Search::epoch_plan() const {
+  return {plan.budget, plan.halving, configuration().integer("epochs")};
+}
+
+Rung Search::next() const {
+  const std::string metric = valid_metric();
+  std::vector<RunProgress> runs;
+  for (const SearchRow& row : rows) {
+    runs.push_back({row.rungs, !row.error.empty()});
+    // Where epochs are not shared out, a run that is finished is so whatever it was begun with.
+    if (!epoch_plan().shares() && row.result)
+      runs.back().rungs = {{0, row.result->training.epochs_run, row.result->training.valid.at(metric), true}};
+  }
+  return next_rung(epoch_plan(), runs);
+}
+
 std::string values_text(const Search& search, const SearchRow& row) {
   std::string text;
   for (std::size_t i = 0; i < row.values.size(); ++i)
-    text += fmt::format("{}{}={}", i == 0 ? "" : " ", search.grid.axes()[i].key, to_text(row.values[i]));
+    text += fmt::format("{}{}={}", i == 0 ? "" : " ", search.space.axes()[i].key, to_text(row.values[i]));
   return text;
 }
 
 std::string command_of(const SearchRow& row, const std::string& data) {
-  const Configuration& configuration = row.description.configuration;
+  Configuration configuration = row.description.configuration;
+  // A search that shares epochs out may have ended it earlier.
+  if (row.result)
+    configuration.set("epochs", row.result->description.configuration.integer("epochs"), "epochs");
   std::string text = fmt::format("sea train {} --model {}", shell_quoted(data), configuration.model().name);
   for (const std::string& assignment : assignments_of(configuration)) {
     if (assignment.rfind("threads=", 0) != 0) text += " --set " + shell_quoted(assignment);
@@ -113,7 +163,9 @@ void write_search(const fs::path& folder, const Search& search) {
   json["data"] = search.rows.front().description.data.string();
   json["version"] = SEA_VERSION;
   json["valid_metric"] = search.valid_metric();
-  json["grid"] = to_json(search.grid);
+  json["grid"] = choices_json(search.space);
+  if (search.space.has_ranges()) json["ranges"] = ranges_json(search.space);
+  if (const Json plan = plan_json(search.plan); !plan.empty()) json["plan"] = plan;
   json["best"] = nullptr;
   if (const SearchRow& best = *search.ranking().front(); best.result) {
     json["best"] = {{"run", best.run},
@@ -135,19 +187,19 @@ Search read_search(const fs::path& folder) {
   const Json json = read_json(file);
   try {
     const ModelDescription& model = *find_model(json.at("model").get<std::string>(), file.string()).model;
-    Search search{Grid(json.at("grid"), model, file.string()), {}};
+    Search search{SearchSpace(json.at("grid"), json.value("ranges", Json::object()), model, file.string()),
+                  plan_of(json.value("plan", Json::object())),
+                  {}};
     for (const Json& row : json.at("rows")) {
-      const auto number = static_cast<std::int64_t>(search.rows.size());
-      if (number == search.grid.size()) break;
-      search.rows.push_back({row.at("run").get<std::string>(),
-                             search.grid.combination(number),
-                             run_description_of(row.at("config"), file.string()),
-                             std::nullopt,
-                             {}});
+      const RunDescription description = run_description_of(row.at("config"), file.string());
+      std::vector<KeyValue> values;
+      for (const SearchSpace::Axis& axis : search.space.axes())
+        values.push_back(description.configuration.value(axis.key));
+      search.rows.push_back(
+          {row.at("run").get<std::string>(), values, description, std::nullopt, {}, rungs_of(row)});
     }
-    if (static_cast<std::int64_t>(search.rows.size()) == search.grid.size() &&
-        json.at("rows").size() == search.rows.size())
-      return search;
+    const std::optional<std::int64_t> rows = search.plan.random ? search.plan.random : search.space.size();
+    if (rows && *rows > 0 && static_cast<std::int64_t>(search.rows.size()) == *rows) return search;
   } catch (const Json::exception&) {
   } catch (const UsageError& error) {
     throw Error(error.what());  // here it is state that is wrong, not how the command was used
@@ -159,7 +211,9 @@ std::string search_table(const Search& search) {
   const std::vector<MetricName> columns = test_columns(search.configuration());
   const std::string valid_metric = search.valid_metric();
   std::vector<std::vector<std::string>> lines = {{"", "run"}};
-  for (const Grid::Axis& axis : search.grid.axes()) lines[0].push_back(axis.key);
+  for (const SearchSpace::Axis& axis : search.space.axes()) lines[0].push_back(axis.key);
+  const bool shares = search.epoch_plan().shares();
+  if (shares) lines[0].push_back("epochs");
   lines[0].push_back("epoch");
   lines[0].push_back("valid " + parse_metric(valid_metric)->title());
   for (const MetricName& column : columns) lines[0].push_back("test " + column.title());
@@ -169,6 +223,7 @@ std::string search_table(const Search& search) {
     for (const KeyValue& value : row->values) cells.push_back(to_text(value));
     if (row->result) {
       const TrainingResult& training = row->result->training;
+      if (shares) cells.push_back(std::to_string(training.epochs_run));
       cells.push_back(std::to_string(training.best_epoch));
       cells.push_back(fmt::format("{:.4f}", training.valid.at(valid_metric)));
       for (const MetricName& column : columns)

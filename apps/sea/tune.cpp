@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,7 +32,9 @@ namespace fs = std::filesystem;
 struct TuneOptions {
   fs::path data;
   ConfigurationRequest request;
-  std::vector<std::string> grid;
+  std::vector<std::string> grid, ranges;
+  std::optional<std::string> random, search_seed, budget;
+  bool halving = false;
   std::string jobs = "1";
   std::optional<fs::path> output;
   bool resume = false, quiet = false;
@@ -39,19 +43,21 @@ struct TuneOptions {
 /// What a search that is there already may be gone on with.
 const std::vector<std::string> may_change = {"device", "threads"};
 
-ConfigurationRequest request_of(const ConfigurationRequest& request, const Grid& grid,
+ConfigurationRequest request_of(const ConfigurationRequest& request, const SearchSpace& space,
                                 const std::vector<KeyValue>& values) {
   ConfigurationRequest combined = request;
   for (std::size_t i = 0; i < values.size(); ++i)
-    combined.assignments.push_back(fmt::format("{}={}", grid.axes()[i].key, to_text(values[i])));
+    combined.assignments.push_back(fmt::format("{}={}", space.axes()[i].key, to_text(values[i])));
   return combined;
 }
 
-/// A key of the grid that is also set on the command line would silently lose one of the two values.
-void check_set_once(const Grid& grid, const ConfigurationRequest& request) {
+/// A key that is searched and also set on the command line would silently lose one of the two values.
+void check_set_once(const SearchSpace& space, const ConfigurationRequest& request) {
   const auto check = [&](const std::string& name, const std::string& source) {
-    for (const Grid::Axis& axis : grid.axes()) {
-      if (axis.key == name) throw UsageError(fmt::format("{}: {} is in the grid too", source, name));
+    for (const SearchSpace::Axis& axis : space.axes()) {
+      if (axis.key == name)
+        throw UsageError(
+            fmt::format("{}: {} is in {} too", source, name, axis.range ? "a --range" : "the grid"));
     }
   };
   for (const std::string& assignment : request.assignments)
@@ -67,40 +73,126 @@ void check_set_once(const Grid& grid, const ConfigurationRequest& request) {
   if (request.epochs) check("epochs", fmt::format("--epochs {}", *request.epochs));
 }
 
+/// What the options say of it; an option that is not there leaves `plan` as it is.
+SearchPlan plan_of(const TuneOptions& options, SearchPlan plan) {
+  constexpr std::int64_t most = 1'000'000'000;
+  if (options.random) plan.random = parse_option("--random", *options.random, 1, most_combinations);
+  if (options.search_seed)
+    plan.seed = static_cast<std::uint64_t>(
+        parse_option("--search-seed", *options.search_seed, 0, std::numeric_limits<std::int64_t>::max()));
+  if (options.budget) plan.budget = parse_option("--budget", *options.budget, 1, most);
+  plan.halving = plan.halving || options.halving;
+  return plan;
+}
+
+/// Which values are searched, and how: what of it can be said before any combination is made.
+void check_plan(const SearchSpace& space, const SearchPlan& plan, const TuneOptions& options) {
+  if (space.axes().empty()) {
+    throw UsageError(
+        "--grid is missing; it names the keys to search, as in --grid key=v1,v2 (or --range key=low:high "
+        "with "
+        "--random)");
+  }
+  if (options.search_seed && !plan.random) throw UsageError("--search-seed: goes with --random alone");
+  if (!plan.random && space.has_ranges())
+    throw UsageError(
+        fmt::format("--range {}: a range is drawn from; --random N says how often", options.ranges.front()));
+  const std::optional<std::int64_t> size = space.size();
+  if (!plan.random && (!size || *size > most_combinations))
+    throw UsageError(fmt::format("--grid: there are more than {} combinations", most_combinations));
+  for (const SearchSpace::Axis& axis : space.axes()) {
+    if (axis.key == "epochs" && (plan.budget || plan.halving))
+      throw UsageError(fmt::format("{}: shares epochs out; epochs cannot be searched",
+                                   plan.budget ? "--budget" : "--halving"));
+  }
+}
+
+/// The first rung must let every run be evaluated once.
+void check_shares(const Search& search) {
+  const EpochPlan plan = search.epoch_plan();
+  if (!plan.shares()) return;
+  const auto runs = static_cast<std::int64_t>(search.rows.size());
+  if (plan.halving && runs < 2) throw UsageError("--halving: there is one run; it takes two");
+  if (!plan.budget && !search.configuration().is_set("epochs")) {
+    throw UsageError(
+        "--halving: needs --budget, the epochs of all runs, or --epochs, those of the run that gets "
+        "furthest");
+  }
+  std::int64_t step = 1;
+  for (const SearchRow& row : search.rows)
+    step = std::max(step, row.description.configuration.integer("eval_step"));
+  const std::int64_t rungs = rung_count(plan, runs);
+  if (plan.budget && *plan.budget / (rungs * runs) < step) {
+    throw UsageError(fmt::format("--budget {}: is too small for {} runs in {} {}; it takes at least {}",
+                                 *plan.budget, runs, rungs, rungs == 1 ? "rung" : "rungs",
+                                 rungs * runs * step));
+  }
+  if (!plan.budget && plan.epochs >> (rungs - 1) < step) {
+    throw UsageError(fmt::format("--halving: {} epochs are too few for {} rungs; it takes at least {}",
+                                 plan.epochs, rungs, step << (rungs - 1)));
+  }
+}
+
 /// The combinations of a search, each resolved and so checked; what describes the data is still empty.
 Search new_search(const TuneOptions& options) {
-  if (options.grid.empty())
-    throw UsageError("--grid is missing; it names the keys to search, as in --grid key=v1,v2");
-  Search search{Grid(options.grid, model_of(options.request)), {}};
-  check_set_once(search.grid, options.request);
-  const std::int64_t size = search.grid.size();
-  const std::size_t digits = std::to_string(size).size();
-  for (std::int64_t i = 0; i < size; ++i) {
-    const std::vector<KeyValue> values = search.grid.combination(i);
+  Search search{
+      SearchSpace(options.grid, options.ranges, model_of(options.request)), plan_of(options, {}), {}};
+  check_plan(search.space, search.plan, options);
+  check_set_once(search.space, options.request);
+  std::vector<std::vector<KeyValue>> combinations;
+  if (search.plan.random) {
+    combinations = search.space.draw(*search.plan.random, search.plan.seed);
+  } else {
+    for (std::int64_t i = 0; i < *search.space.size(); ++i)
+      combinations.push_back(search.space.combination(i));
+  }
+  const std::size_t digits = std::to_string(combinations.size()).size();
+  for (const std::vector<KeyValue>& values : combinations) {
     search.rows.push_back(
-        {fmt::format("{:0{}}", i + 1, digits),
+        {fmt::format("{:0{}}", search.rows.size() + 1, digits),
          values,
-         {resolve_configuration(request_of(options.request, search.grid, values)), {}, {}, {}},
+         {resolve_configuration(request_of(options.request, search.space, values)), {}, {}, {}},
          std::nullopt,
          {}});
   }
+  check_shares(search);
   return search;
+}
+
+/// Throws UsageError where the options ask for another plan than the one that the search was begun with.
+void check_same_plan(const SearchPlan& before, const TuneOptions& options, const fs::path& folder) {
+  const SearchPlan now = plan_of(options, before);
+  const auto check = [&](const char* name, const std::optional<std::int64_t>& was,
+                         const std::optional<std::int64_t>& is) {
+    if (was != is)
+      throw UsageError(fmt::format("--resume: {} was {} in {} and would be {}; name another --output", name,
+                                   was ? std::to_string(*was) : "not there", folder.string(), *is));
+  };
+  check("--random", before.random, now.random);
+  check("--search-seed", static_cast<std::int64_t>(before.seed), static_cast<std::int64_t>(now.seed));
+  check("--budget", before.budget, now.budget);
+  if (before.halving != now.halving) {
+    throw UsageError(fmt::format("--resume: the search in {} is without --halving; name another --output",
+                                 folder.string()));
+  }
 }
 
 /// A search that is gone on with: what the command line says must be what it was begun with.
 Search resumed_search(const TuneOptions& options, const fs::path& folder) {
   Search search = read_search(folder);
-  if (!options.grid.empty()) {
-    const Grid now(options.grid, search.configuration().model());
-    if (now != search.grid) {
+  if (!options.grid.empty() || !options.ranges.empty()) {
+    const SearchSpace now(options.grid, options.ranges, search.configuration().model());
+    if (now != search.space) {
       throw UsageError(fmt::format("--resume: the grid was {} in {} and would be {}; name another --output",
-                                   to_text(search.grid), folder.string(), to_text(now)));
+                                   to_text(search.space), folder.string(), to_text(now)));
     }
   }
-  check_set_once(search.grid, options.request);
+  check_same_plan(search.plan, options, folder);
+  check_set_once(search.space, options.request);
   for (SearchRow& row : search.rows) {
-    row.description.configuration = resume_configuration(request_of(options.request, search.grid, row.values),
-                                                         row.description.configuration, folder, may_change);
+    row.description.configuration =
+        resume_configuration(request_of(options.request, search.space, row.values),
+                             row.description.configuration, folder, may_change);
   }
   return search;
 }
@@ -166,7 +258,10 @@ void run_tune(const TuneOptions& options) {
 
   for (SearchRow& row : search.rows) {
     row.result = read_result(folder / row.run);
-    if (row.result && row.result->description.identity() != row.description.identity()) row.result.reset();
+    if (row.result && row.result->description.identity() != row.description.identity()) {
+      row.result.reset();
+      row.rungs.clear();
+    }
   }
   signals.defer();
   const SearchFolder place(folder, search);
@@ -176,8 +271,7 @@ void run_tune(const TuneOptions& options) {
     for (const std::string& text : notices) print_notice(text);
     write_stderr(fmt::format("{} combinations, {} finished\n", search.rows.size(), search.finished()));
   }
-  Scheduler(options.data, search, place, jobs, options.quiet).run();
-  if (SignalGuard::received() != 0 && search.finished() + search.failed() < search.rows.size()) {
+  if (!Scheduler(options.data, search, place, jobs, options.quiet).run()) {
     if (!options.quiet) {
       print_notice(fmt::format("stopped with {} of {} combinations finished; go on with: {}",
                                search.finished(), search.rows.size(),
@@ -199,12 +293,18 @@ void run_tune(const TuneOptions& options) {
 
 void add_tune(CLI::App& app) {
   auto options = std::make_shared<TuneOptions>();
-  CLI::App* command = app.add_subcommand("tune", "train every combination of a grid of settings");
+  CLI::App* command =
+      app.add_subcommand("tune", "train combinations of settings, all of a grid or drawn ones");
   const auto add_list = [&](const char* name, std::vector<std::string>& list, const char* meaning) {
     command->add_option(name, list, meaning)->expected(1)->allow_extra_args(false)->take_all();
   };
   command->add_option("DATA", options->data, "folder of the data set")->required();
   add_list("--grid", options->grid, "key=value,value,... as often as there are keys to search");
+  add_list("--range", options->ranges, "key=low:high or key=low:high:log, to draw from with --random");
+  command->add_option("--random", options->random, "so many combinations, drawn, in place of all");
+  command->add_option("--search-seed", options->search_seed, "of the draws (default: 999)");
+  command->add_option("--budget", options->budget, "epochs of all runs together");
+  command->add_flag("--halving", options->halving, "train all a little, the better half further, and so on");
   command->add_option("--model", options->request.model, "see sea models (default: sea)");
   command->add_option("--config", options->request.config,
                       "JSON file of configuration keys, comments allowed");

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "configuration/configuration.hpp"
-#include "configuration/grid.hpp"
 #include "configuration/registry.hpp"
+#include "configuration/search_space.hpp"
 #include "fuzz.hpp"
 #include "training/run_folder.hpp"
 
@@ -62,10 +62,14 @@ void read(std::string_view bytes) {
     if (run_description_of(to_json(run), "again").identity() != run.identity()) fail("the identity changed");
   });
   expect_sentence([&] {
-    const Grid grid(parse_run_json("search/search.json", bytes), models().front(), "search/search.json");
-    if (grid.size() < 1 || grid.size() > 10'000) fail("a grid of an impossible size");
-    if (grid.combination(grid.size() - 1).size() != grid.axes().size())
-      fail("a combination of another length");
+    const auto json = parse_run_json("search/search.json", bytes);
+    // The same bytes as choices or as ranges: the one of them that they are.
+    const auto nothing = nlohmann::ordered_json::object();
+    const bool ranges = json.begin() != json.end() && json.begin()->is_object();
+    const SearchSpace space(ranges ? nothing : json, ranges ? json : nothing, models().front(),
+                            "search/search.json");
+    if (space.size() && *space.size() < 1) fail("a space of an impossible size");
+    if (space.draw(1, 1).front().size() != space.axes().size()) fail("a combination of another length");
   });
 }
 

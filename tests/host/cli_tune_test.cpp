@@ -11,8 +11,8 @@
 #include <sstream>
 #include <thread>
 
-#include "configuration/grid.hpp"
 #include "configuration/registry.hpp"
+#include "configuration/search_space.hpp"
 #include "data/npy.hpp"
 #include "support/catch.hpp"
 #include "support/command.hpp"
@@ -68,19 +68,6 @@ std::vector<std::string> words_of(const std::string& line) {
 }
 
 }  // namespace
-
-TEST_CASE("grid: combinations, the last key changing fastest", "[tune]") {
-  const sea::ModelDescription& model = sea::models().front();
-  const sea::Grid grid({"alpha=0.1,1e-2", "align=None,solosim", "seed=1,2,3"}, model);
-  REQUIRE(grid.size() == 12);
-  using Values = std::vector<sea::KeyValue>;
-  CHECK(grid.combination(0) == Values{0.1, std::string("none"), std::int64_t{1}});
-  CHECK(grid.combination(2) == Values{0.1, std::string("none"), std::int64_t{3}});
-  CHECK(grid.combination(3) == Values{0.1, std::string("solosim"), std::int64_t{1}});
-  CHECK(grid.combination(11) == Values{0.01, std::string("solosim"), std::int64_t{3}});
-  CHECK(sea::to_text(grid) == "alpha=0.1,0.01 align=none,solosim seed=1,2,3");
-  CHECK(sea::Grid(sea::to_json(grid), model, "here") == grid);
-}
 
 TEST_CASE("configuration: the assignments of one make the same again", "[tune]") {
   sea::ConfigurationRequest request;
