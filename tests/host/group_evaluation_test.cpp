@@ -127,8 +127,7 @@ TEST_CASE("metrics: hit, first rank, coverage, Gini and popularity as RecBole co
   // A table of users: recall, ..., popularity, three cut-offs each.
   CHECK(found.by_user.names.size() == 21);
   CHECK(found.by_user.values.size() == 63);
-  CHECK(found.by_user.values[2] ==
-        Approx(2.0 / 3.0 / 2.0));  // recall@4 of user 0: only item 5 and 1 of three
+  CHECK(found.by_user.values[2] == Approx(2.0 / 3.0));  // recall@4 of user 0: 5 and 1 of three
 }
 
 TEST_CASE("metrics: lists that end early, and nothing to show", "[metrics]") {
