@@ -13,6 +13,8 @@ test_packages=(catch2 libboost-context-dev python3 ccache)
 bench_packages=(libbenchmark-dev libeigen3-dev)
 fuzz_packages=(clang libclang-rt-14-dev)
 plot_packages=(python3 python3-matplotlib)
+report_packages=(python3 python3-numpy python3-matplotlib python3-sklearn python3-jinja2)
+browser_packages=(chromium)
 torch_packages=(python3 python3-torch python3-numpy libopenblas0-pthread)
 
 fail() {

@@ -160,6 +160,7 @@ run_script() {
 }
 run_script package "$(build_folder "$preset")"
 run_script cuda_libraries
+run_script report "$(build_folder "$preset")"
 run_script sass_report
 run_script gpu_check
 

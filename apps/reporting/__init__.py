@@ -1,0 +1,1 @@
+"""What apps/report.py and bench/figures.py share: reading runs, numbers, pictures."""
