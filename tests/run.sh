@@ -53,6 +53,7 @@ while [ $# -gt 0 ]; do
 done
 
 install_packages "${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}"
+[ -n "$quick" ] || install_packages "${report_packages[@]}"
 if [ -n "$quick" ]; then
   build_project "$preset" -DSEA_TESTS=ON -DSEA_BENCH=ON operator_tests golden_replay
   programs=(operator_tests)
