@@ -31,6 +31,17 @@ for page in first second; do
 done
 cmp "$scratch/first.html" "$scratch/second.html" || fail "two reports of the same runs differ"
 
+# A tick's label says where the tick is, to the last digit.
+"$python" -B - "$repository/apps" <<'END' || fail "labels of ticks are not what they were"
+import sys
+sys.path.insert(0, sys.argv[1])
+from reporting import svg
+figure, (axis,) = svg.make_figure()
+axis.set_yticks([0.0155, 0.12345], ["0.01550", "0.12345"])
+text = svg.to_svg(figure, "ticks", "ticks")
+assert ">0.01550<" in text and ">0.12345<" in text
+END
+
 for number in 3 4 5 6; do
   case $number in
     3) of=("$scratch/sea" "$scratch/plain") ;;

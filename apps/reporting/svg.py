@@ -95,7 +95,8 @@ def to_svg(figure, name, label, alone=False):
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     for palette_name, stand_in in STAND_INS.items():
         text = text.replace(stand_in, f"var(--{palette_name})")
-    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
+    # Coordinates to a hundredth; what stands between the tags, the labels, stays as it is.
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), text)
     # Ids of matplotlib's groups say nothing; the others are met once a page.
     text = re.sub(r' id="[a-z_]+[a-z]*_\d+"', "", text)
     text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)

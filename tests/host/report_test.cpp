@@ -105,7 +105,7 @@ TEST_CASE("report.py and figures.py: one clear sentence and no page for what can
   const std::string lines = read_file(run / "metrics.jsonl");
   damage("metrics.jsonl", "\n", {"metrics.jsonl:1"});
   damage("metrics.jsonl", lines + "{\"epoch\": 4, \"train_loss\": {\"total\": null}}\n", {"metrics.jsonl:5"});
-  damage("metrics.jsonl", lines.substr(0, lines.size() / 2), {"metrics.jsonl:"});
+  damage("metrics.jsonl", lines.substr(0, lines.size() - 20), {"metrics.jsonl:"});
   damage("metrics.jsonl", "\xff\xfe\n", {"metrics.jsonl", "cannot be read"});
   damage("result.json", "{\"best_epoch\": 99}", {"result.json", "best_epoch"});
   damage("best.safetensors", "", {"best.safetensors"});
