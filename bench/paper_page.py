@@ -189,13 +189,14 @@ help can. Weights of the plugged-in modules were not searched here. The rows wit
 Paper: Baby, one figure each. Ours: TikTok, three seeds.
 {table_4}
 
-The paper's largest difference in Recall@20 is 2.6 %. Ours is within the spread of the seeds, in another order.
+The paper's largest difference in Recall@20 is 2.6 %. Ours, 1.6 %, is within the spread of the seeds; its order is
+the paper's in Recall@20 and another one in the other metrics.
 
 ## Table 5: memory and time of an epoch
 
 Paper: a GPU that it does not name; its memory is that of the GPU. Ours: the processor, interactions of the paper's data with
 made features 4096 and 384 wide; memory is the most that the process had resident, in 10^9 bytes. `~`: fewer batches than an
-epoch's were timed, and scaled. Times are those of two threads on an idle machine; where the last column says "one thread",
+epoch's were timed, and scaled; what a model does once per epoch or before (item graphs, pruning, PAMD's pretraining) is left out. Times are those of two threads on an idle machine; where the last column says "one thread",
 the machine was busy with other work, and the time is that of the processor: what one thread takes, and at most so much.
 The ratio is the paper's figure over ours: above 1 is less memory, or faster. It compares different machines: the memory
 says what a model needs, the time does not say which program is better. Models that the paper's table leaves out have ours
@@ -204,16 +205,16 @@ alone.
 
 ## Figure 3: without the modules
 
-The paper draws bars for Baby, Sports and Clothing and prints no figures: SEA is the highest in all of them, "w/o All" the lowest.
-Ours: TikTok, mean and standard deviation of three seeds.
+The paper draws it for Baby, Sports and Clothing and prints no figures; its text says that either module improves the results and both
+together are the best. Ours: TikTok, mean and standard deviation of three seeds.
 {figure_3}
 
-Nothing here shows that either module helps on this data: the order is the other way round, by no more than seeds differ.
+Nothing here shows that either module helps on this data: SEA with both is the lowest, by no more than seeds differ.
 
 ## Figure 4: the weights of the modules and the temperature
 
-The paper draws Recall@20 and NDCG@20 on Baby and Sports against alpha, beta and the temperature, each rising to a maximum
-and falling behind it, and prints no figures. Here the three are searched and drawn by `bash bench/sensitivity.sh DATA OUT`; no
+The paper draws it for Baby and Sports against alpha, beta and the temperature and prints no figures; its text says that the
+performance tends to rise and then to fall in each. Here the three are searched and drawn by `bash bench/sensitivity.sh DATA OUT`; no
 finished search is part of this repository, so there is nothing to set beside it."""
 
 
