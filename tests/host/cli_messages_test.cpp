@@ -104,8 +104,7 @@ TEST_CASE("messages: names are suggested where they are near, and nowhere else",
   check_message({"trian", "x"}, 2, "there is no command 'trian'; did you mean train?");
   check_message({"frobnicate"}, 2,
                 "there is no command 'frobnicate'; the commands are info, train, tune, evaluate, compare, "
-                "recommend, export, "
-                "synth, models");
+                "recommend, similar, neighbours, export, synth, models");
 }
 
 TEST_CASE("messages: empty values", "[command][messages]") {
