@@ -1,54 +1,53 @@
-#include "support/backends.hpp"
-#include "support/catch.hpp"
-#include "support/reference.hpp"
+#include "support/operator_check.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
-TEST_CASE("leaky_relu and its backward equal their definition, also in place") {
-  constexpr float slope = 0.01f;
-  for_each_backend([](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 37}, {301, 19}}) {
-      const TestMatrix x(backend, rows, columns, 2, 1), dy(backend, rows, columns, 0, 2);
-      const TestMatrix y = TestMatrix::output(backend, rows, columns, 1);
-      const TestMatrix dx = TestMatrix::output(backend, rows, columns, 3);
-      backend.leaky_relu(x.view(), slope, y.view());
-      backend.leaky_relu_backward(y.view(), dy.view(), slope, dx.view());
-      const std::vector<float> in = x.values(), up = dy.values();
-      std::vector<double> expected_y, expected_dx;
-      for (std::size_t i = 0; i < in.size(); ++i) {
-        expected_y.push_back(in[i] > 0.0f ? in[i] : static_cast<double>(slope) * in[i]);
-        expected_dx.push_back(in[i] > 0.0f ? up[i] : static_cast<double>(slope) * up[i]);
-      }
-      CHECK(relative_error(y.values(), expected_y) < 1e-7);
-      CHECK(relative_error(dx.values(), expected_dx) < 1e-7);
-      CHECK(y.gap_untouched());
-      CHECK(dx.gap_untouched());
+namespace {
 
-      backend.leaky_relu_backward(y.view(), dy.view(), slope, dy.view());
-      CHECK(dy.values() == dx.values());
-      backend.leaky_relu(x.view(), slope, x.view());
-      CHECK(x.values() == y.values());
-    }
-  });
+Operator leaky_relu(std::int64_t rows, std::int64_t columns, float slope) {
+  const double below = slope;
+  return elementwise(
+      rows, columns, 1,
+      [=](Backend& backend, const Views& in, const Views& out) { backend.leaky_relu(in[0], slope, out[0]); },
+      [=](const std::vector<double>& x) { return x[0] > 0.0 ? x[0] : below * x[0]; });
+}
+
+/// Of Y and dY; the slope at 0 is that below it.
+Operator leaky_relu_backward(std::int64_t rows, std::int64_t columns, float slope) {
+  Operator described = elementwise(
+      rows, columns, 2,
+      [=](Backend& backend, const Views& in, const Views& out) {
+        backend.leaky_relu_backward(in[0], in[1], slope, out[0]);
+      },
+      [=](const std::vector<double>& x) { return (x[0] > 0.0 ? 1.0 : static_cast<double>(slope)) * x[1]; });
+  described.inputs[0].values = random_values(rows * columns, 5);
+  for (std::size_t i = 0; i < described.inputs[0].values.size(); i += 5)
+    described.inputs[0].values[i] = i % 2 == 0 ? 0.0f : -0.0f;
+  return described;
+}
+
+}  // namespace
+
+TEST_CASE("leaky_relu and its backward equal their definition, also in place") {
+  for (const auto& [rows, columns] : element_shapes) {
+    check_operator(leaky_relu(rows, columns, 0.01f));
+    check_operator(leaky_relu_backward(rows, columns, 0.01f));
+  }
+  check_outputs(leaky_relu(301, 19, 0.2f));
+  check_in_place(leaky_relu(9, 37, 0.2f), {0});
+  check_in_place(leaky_relu_backward(9, 37, 0.2f), {1});
 }
 
 TEST_CASE("leaky_relu's backward equals differences of its definition") {
-  constexpr double slope = 0.2;
-  constexpr std::int64_t rows = 9, columns = 5;
-  for_each_backend([](Backend& backend) {
-    const TestMatrix x(backend, rows, columns, 1, 3), weights(backend, rows, columns, 2, 4);
-    const TestMatrix y = TestMatrix::output(backend, rows, columns, 1);
-    const TestMatrix dx = TestMatrix::output(backend, rows, columns, 3);
-    backend.leaky_relu(x.view(), static_cast<float>(slope), y.view());
-    backend.leaky_relu_backward(y.view(), weights.view(), static_cast<float>(slope), dx.view());
-    const std::vector<double> w = weights.doubles();
-    const auto weighted_sum = [&](const std::vector<double>& values) {
-      double sum = 0.0;
-      for (std::size_t i = 0; i < values.size(); ++i)
-        sum += w[i] * (values[i] > 0.0 ? values[i] : slope * values[i]);
-      return sum;
-    };
-    CHECK(relative_error(dx.values(), central_differences(weighted_sum, x.doubles())) < 1e-5);
-  });
+  check_operator(
+      gradient_of(leaky_relu(9, 5, 0.2f), {0}, [](Backend& backend, const Views& in, const Views& out) {
+        // The sign of X is that of Y.
+        backend.leaky_relu_backward(in[0], in[1], 0.2f, out[0]);
+      }));
+}
+
+TEST_CASE("leaky_relu refuses other shapes") {
+  check_refuses(leaky_relu(3, 4, 0.2f));
+  check_refuses(leaky_relu_backward(3, 4, 0.2f));
 }

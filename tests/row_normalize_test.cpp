@@ -1,11 +1,6 @@
 #include <cmath>
 
-#include "sea/cpu.hpp"
-#include "sea/error.hpp"
-#include "support/backends.hpp"
-#include "support/catch.hpp"
-#include "support/same_bits.hpp"
-#include "support/strided.hpp"
+#include "support/operator_check.hpp"
 
 using namespace sea;
 using namespace sea::test;
@@ -15,50 +10,81 @@ namespace {
 double norm_of(const double* row, std::int64_t columns) {
   double sum = 0.0;
   for (std::int64_t j = 0; j < columns; ++j) sum += row[j] * row[j];
-  return std::sqrt(sum);
+  const double norm = std::sqrt(sum);
+  return norm < 1e-12 ? 1e-12 : norm;
 }
 
-std::vector<double> normalized(const std::vector<double>& x, std::int64_t rows, std::int64_t columns) {
-  std::vector<double> y(x.size());
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const double norm = std::max(norm_of(&x[i * columns], columns), 1e-12);
-    for (std::int64_t j = 0; j < columns; ++j) y[i * columns + j] = x[i * columns + j] / norm;
+Values normalized(const std::vector<double>& x, std::int64_t columns) {
+  std::vector<double> y, inverse_norms;
+  for (std::size_t row = 0; row < x.size(); row += columns) {
+    inverse_norms.push_back(1.0 / norm_of(&x[row], columns));
+    for (std::int64_t j = 0; j < columns; ++j) y.push_back(x[row + j] * inverse_norms.back());
   }
-  return y;
+  return {y, inverse_norms};
 }
 
-const std::vector<std::pair<int, int>> shapes{{1, 1}, {1, 33}, {41, 1}, {7, 31}, {301, 64}, {5, 4099}};
+Operator row_normalize(std::int64_t rows, std::int64_t columns, const std::vector<float>& values = {}) {
+  Operator described;
+  described.inputs = {{rows, columns, values}};
+  described.outputs = {{rows, columns}, {1, rows, {}, true}};
+  described.run = [](Backend& backend, const Views& in, const Views& out) {
+    backend.row_normalize(in[0], out[0], vector_of(out[1]));
+  };
+  described.reference = [=](const Values& in) { return normalized(in[0], columns); };
+  described.tolerance = 1e-7;
+  return described;
+}
+
+/// From unit rows Y, the inverse norms, and dY.
+Operator row_normalize_backward(std::int64_t rows, std::int64_t columns) {
+  const Values unit = normalized(to_double(random_values(rows * columns, 5)), columns);
+  Operator described;
+  described.inputs = {{rows, columns, {unit[0].begin(), unit[0].end()}},
+                      {1, rows, {unit[1].begin(), unit[1].end()}, true},
+                      {rows, columns}};
+  described.outputs = {{rows, columns}};
+  described.run = [](Backend& backend, const Views& in, const Views& out) {
+    backend.row_normalize_backward(in[0], vector_of(in[1]), in[2], out[0]);
+  };
+  described.reference = [=](const Values& in) {
+    std::vector<double> dx;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      double along = 0.0;
+      for (std::int64_t j = i * columns; j < (i + 1) * columns; ++j) along += in[0][j] * in[2][j];
+      for (std::int64_t j = i * columns; j < (i + 1) * columns; ++j)
+        dx.push_back((in[2][j] - in[0][j] * along) * in[1][i]);
+    }
+    return Values{dx};
+  };
+  if (rows * columns < 300) {
+    // In terms of X, of which Y and the norms were made.
+    described.differences = [=](const Values& in) {
+      const auto loss = [&](const std::vector<double>& at) {
+        const std::vector<double> y = normalized(at, columns)[0];
+        double sum = 0.0;
+        for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * in[2][i];
+        return sum;
+      };
+      return Values{central_differences(loss, to_double(random_values(rows * columns, 5)))};
+    };
+  }
+  // One column: the gradient is 0, and what is left is rounding.
+  described.tolerance = 1e-5;
+  described.floor = 0.1;
+  return described;
+}
 
 }  // namespace
 
 TEST_CASE("row_normalize divides rows by their norm") {
-  for_each_backend([](Backend& backend) {
-    for (const auto& [rows, columns] : shapes) {
-      const std::vector<float> values = random_values(rows * columns, 3);
-      const StridedMatrix x(backend, values, rows, columns), y(backend, rows, columns, 7);
-      const Buffer<float> inverse_norms = garbage(backend, rows);
-      backend.row_normalize(x.view(), y.view(), inverse_norms.span());
-      const std::vector<double> reference = to_double(values);
-      CHECK(relative_error(y.values(), normalized(reference, rows, columns)) < 1e-7);
-      std::vector<double> expected;
-      for (int i = 0; i < rows; ++i) {
-        expected.push_back(1.0 / norm_of(&reference[static_cast<std::size_t>(i * columns)], columns));
-      }
-      CHECK(relative_error(inverse_norms.download(), expected) < 1e-7);
-    }
-  });
-}
-
-TEST_CASE("row_normalize: a NaN is its whole row's, and no other's") {
-  for_each_backend([](Backend& backend) {
-    std::vector<float> values = random_values(3 * 40, 5);
-    values[40 + 33] = std::nanf("");
-    const StridedMatrix x(backend, values, 3, 40), y(backend, 3, 40);
-    const Buffer<float> inverse_norms = garbage(backend, 3);
-    backend.row_normalize(x.view(), y.view(), inverse_norms.span());
-    const std::vector<float> rows = y.values();
-    for (std::size_t i = 0; i < rows.size(); ++i) CHECK(std::isnan(rows[i]) == (i / 40 == 1));
-  });
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 33}, {41, 1}, {7, 31}, {12, 64}})
+    check_operator(row_normalize(rows, columns));
+  check_outputs(row_normalize(301, 64));
+  check_outputs(row_normalize(5, 4099));
+  // A long row whose squares a float would round away, one after the other.
+  std::vector<float> values(8200, 1e-4f);
+  for (std::size_t j = 0; j < 32; ++j) values[j] = 1.0f;
+  check_outputs(row_normalize(1, 8200, values));
 }
 
 TEST_CASE("row_normalize of zero, tiny and huge rows") {
@@ -73,14 +99,12 @@ TEST_CASE("row_normalize of zero, tiny and huge rows") {
     backend.row_normalize(x.view(), y.view(), inverse_norms.span());
     const std::vector<double> expected{0, 0, 0, 0.3, 0, 0.4, 0.6, 0.8, 0, 0.6, 0, -0.8, 1e-18, 0, 0};
     const std::vector<float> unit = y.values();
-    for (std::size_t i = 0; i < expected.size(); ++i) {
+    for (std::size_t i = 0; i < expected.size(); ++i)
       CHECK(unit[i] == Approx(expected[i]).epsilon(1e-6).margin(1e-30));
-    }
     CHECK(inverse_norms.download()[0] == Approx(1e12));
     CHECK(inverse_norms.download()[1] == Approx(1e12));
 
-    const std::vector<float> upstream(15, 2.0f);
-    const StridedMatrix dy(backend, upstream, 5, 3), dx(backend, 5, 3);
+    const StridedMatrix dy(backend, std::vector<float>(15, 2.0f), 5, 3), dx(backend, 5, 3);
     backend.row_normalize_backward(y.view(), inverse_norms.span(), dy.view(), dx.view());
     const std::vector<float> gradient = dx.values();
     // At the floor the divisor is a constant.
@@ -92,45 +116,16 @@ TEST_CASE("row_normalize of zero, tiny and huge rows") {
 }
 
 TEST_CASE("row_normalize_backward equals central differences") {
-  for_each_backend([](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 40}, {9, 2}, {6, 35}}) {
-      const std::vector<float> values = random_values(rows * columns, 5);
-      const std::vector<float> upstream = random_values(rows * columns, 6);
-      const StridedMatrix x(backend, values, rows, columns), dy(backend, upstream, rows, columns, 2);
-      const StridedMatrix y(backend, rows, columns), dx(backend, rows, columns, 5);
-      const Buffer<float> inverse_norms(backend, rows);
-      backend.row_normalize(x.view(), y.view(), inverse_norms.span());
-      backend.row_normalize_backward(y.view(), inverse_norms.span(), dy.view(), dx.view());
-      const auto loss = [&, r = rows, c = columns](const std::vector<double>& at) {
-        const std::vector<double> unit = normalized(at, r, c);
-        double sum = 0.0;
-        for (std::size_t i = 0; i < unit.size(); ++i) sum += unit[i] * upstream[i];
-        return sum;
-      };
-      // One column: the gradient is 0, and what is left is rounding.
-      CHECK(relative_error(dx.values(), central_differences(loss, to_double(values)), 0.1) < 1e-5);
-    }
-  });
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 40}, {9, 2}, {6, 35}, {10, 100}})
+    check_operator(row_normalize_backward(rows, columns));
 }
 
 TEST_CASE("row_normalize gives the same bits on any number of threads") {
-  const std::vector<float> values = random_values(700 * 65, 8), upstream = random_values(700 * 65, 9);
-  check_same_bits([&](Backend& backend) {
-    const StridedMatrix x(backend, values, 700, 65), dy(backend, upstream, 700, 65);
-    const StridedMatrix y(backend, 700, 65), dx(backend, 700, 65);
-    const Buffer<float> inverse_norms(backend, 700);
-    backend.row_normalize(x.view(), y.view(), inverse_norms.span());
-    backend.row_normalize_backward(y.view(), inverse_norms.span(), dy.view(), dx.view());
-    return std::pair{y.values(), dx.values()};
-  });
+  check_threads(row_normalize(700, 65));
+  check_threads(row_normalize_backward(700, 65));
 }
 
 TEST_CASE("row_normalize refuses shapes that do not fit") {
-  CpuBackend backend(1);
-  std::vector<float> values(6), norms(2);
-  const MatrixView two(values.data(), 2, 3), three(values.data(), 3, 2);
-  CHECK_THROWS_AS(backend.row_normalize(two, three, norms), Error);
-  CHECK_THROWS_AS(backend.row_normalize(three, three, norms), Error);
-  CHECK_THROWS_AS(backend.row_normalize_backward(two, norms, three, two), Error);
-  CHECK_THROWS_AS(backend.row_normalize_backward(two, norms, two, three), Error);
+  check_refuses(row_normalize(3, 2));
+  check_refuses(row_normalize_backward(3, 2));
 }

@@ -1,32 +1,27 @@
-#include "sea/cpu.hpp"
-#include "sea/error.hpp"
-#include "support/backends.hpp"
-#include "support/catch.hpp"
-#include "support/strided.hpp"
+#include "support/operator_check.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
+namespace {
+
+Operator scale(std::int64_t rows, std::int64_t columns, float factor) {
+  return elementwise(
+      rows, columns, 1,
+      [factor](Backend& backend, const Views& in, const Views& out) { backend.scale(factor, in[0], out[0]); },
+      [factor](const std::vector<double>& x) { return static_cast<double>(factor) * x[0]; });
+}
+
+}  // namespace
+
 TEST_CASE("scale multiplies elements, into another matrix or in place") {
-  for_each_backend([](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 77}, {77, 1}, {517, 67}, {3, 20001}}) {
-      const std::vector<float> values = random_values(rows * columns, 1);
-      std::vector<float> expected(values.size());
-      for (std::size_t i = 0; i < values.size(); ++i) expected[i] = -0.3f * values[i];
-      const StridedMatrix x(backend, values, rows, columns, 1), y(backend, rows, columns, 5);
-      backend.scale(-0.3f, x.view(), y.view());
-      CHECK(y.values() == expected);
-      CHECK(x.values() == values);
-      backend.scale(1.0f, x.view(), y.view());
-      CHECK(y.values() == values);
-      backend.scale(-0.3f, x.view(), x.view());
-      CHECK(x.values() == expected);
-    }
-  });
+  for (const auto& [rows, columns] : element_shapes) check_operator(scale(rows, columns, -0.3f));
+  for (const auto& [rows, columns] : wide_shapes) check_outputs(scale(rows, columns, 2.0f));
+  check_outputs(scale(517, 67, 1.0f));
+  check_operator(scale(3, 8, 0.0f));
+  check_in_place(scale(9, 37, -0.3f), {0});
 }
 
 TEST_CASE("scale refuses other shapes") {
-  CpuBackend backend(1);
-  std::vector<float> values(12);
-  CHECK_THROWS_AS(backend.scale(1.0f, {values.data(), 3, 4}, MatrixView{values.data(), 4, 3}), Error);
+  check_refuses(scale(3, 4, 1.0f));
 }

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "common/reduce.cuh"
 #include "simt/sanitizer.hpp"
 #include "simt/testing.hpp"
 
@@ -101,6 +102,40 @@ __global__ void async_copy_kernel(const int* x, int* y) {
   y[threadIdx.x] = shared.value[threadIdx.x];
 }
 
+/// Sums over the block, one after the other, in the same memory; the second may begin while the first one is
+/// read.
+template <bool with_last_barrier>
+__global__ void block_sums_kernel(const int* x, int* y) {
+  auto& shared = shared_memory<Shared>();
+  int value = x[threadIdx.x];
+  for (int round = 0; round < 2; ++round) {
+    const int sum = sea::cuda::warp_sum(value);
+    if (threadIdx.x % 32 == 0) shared.value[threadIdx.x / 32] = sum;
+    __syncthreads();
+    value += sea::cuda::warp_sum(threadIdx.x % 32 < threads / 32 ? shared.value[threadIdx.x % 32] : 0);
+    if (with_last_barrier) __syncthreads();
+  }
+  y[threadIdx.x] = value;
+}
+
+/// Blocks write the parts of a step, and add up what all have written, in one buffer or in two in turn.
+template <int buffers>
+__global__ void steps_kernel(const int* x, int* y, int* parts) {
+  int sum = 0;
+  for (int step = 0; step < 6; ++step) {
+    int* const part = parts + step % buffers * 4;
+    if (threadIdx.x == 0) part[blockIdx.x] = x[step] + sum + static_cast<int>(blockIdx.x);
+    sea::cuda::grid_sync();
+    for (int block = 0; block < 4; ++block) sum += part[block];
+  }
+  y[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}
+
+__global__ void read_pack_kernel(int* y, int offset) {
+  const float4 pack = *reinterpret_cast<const float4*>(y + offset);
+  y[threadIdx.x] = static_cast<int>(pack.x);
+}
+
 const sea::cuda::Grid one_block{dim3(1), dim3(threads), sizeof(Shared)};
 
 std::vector<int> counted() {
@@ -153,6 +188,31 @@ TEST_CASE("two threads that write one cell show as a result that depends on the 
           launch(stream, "add_in_any_order", one_block, &add_in_any_order_kernel, x.data(), sum.data());
           return sum.download();
         }).size() > 1);
+}
+
+TEST_CASE("a warp that falls behind the others reads what comes next") {
+  CHECK(results_of_schedules([] { return mapped(&block_sums_kernel<true>); }).size() == 1);
+  CHECK(results_of_schedules([] { return mapped(&block_sums_kernel<false>); }).size() > 1);
+}
+
+TEST_CASE("a block that falls behind the others reads what comes next") {
+  const auto sums = [](void (*kernel)(const int*, int*, int*)) {
+    const Stream stream;
+    const DeviceArray<int> x(stream, counted()), y(stream, threads), parts(stream, 8);
+    const sea::cuda::Grid four_blocks{dim3(4), dim3(threads / 4), 0, true};
+    launch(stream, "steps", four_blocks, kernel, x.data(), y.data(), parts.data());
+    return y.download();
+  };
+  CHECK(results_of_schedules([&] { return sums(&steps_kernel<2>); }).size() == 1);
+  CHECK(results_of_schedules([&] { return sums(&steps_kernel<1>); }).size() > 1);
+}
+
+TEST_CASE("16 bytes that are not aligned are a fault") {
+  CHECK(fault_of(&read_pack_kernel, 4).empty());
+  // The undefined-behaviour sanitizer ends the process.
+  if (sea::simt::address_sanitizer) return;
+  CHECK(contains(fault_of(&read_pack_kernel, 1), "not aligned"));
+  CHECK(contains(fault_of(&read_pack_kernel, 2), "not aligned"));
 }
 
 TEST_CASE("an access beyond an allocation is a fault that names kernel, block and thread") {

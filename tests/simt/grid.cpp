@@ -35,6 +35,7 @@ struct Thread {
   unsigned mask = 0;
   WarpOperation operation = nullptr;
   void* payload = nullptr;
+  std::uint32_t priority = 0;
   unsigned copy_group = 0;
   std::vector<PendingCopy> copies;
 
@@ -77,6 +78,10 @@ std::string place(const Site& site) {
   return file.substr(file.rfind('/') + 1) + ':' + std::to_string(site.line());
 }
 
+/// Who goes on, of those that can. Drawn evenly, nobody ever falls far behind; a warp or a block that the
+/// others overtake wherever they can meets what the even order spares it.
+enum class Schedule { even, slow_warps, slow_blocks };
+
 /// One launch in progress. The running thread reaches it through `run`.
 class Run {
  public:
@@ -100,14 +105,21 @@ class Run {
   void start_block(Block& block);
   /// Takes one of the ready threads and makes it the current one.
   Thread& next();
+  std::size_t pick();
   std::string explain_deadlock() const;
 
+  struct Ready {
+    Thread* thread;
+    std::uint32_t priority;
+  };
+
+  Schedule schedule_;
   std::vector<Block> blocks_;  ///< those that are resident
   std::vector<std::uint32_t> order_;
   std::size_t started_ = 0;
   std::size_t unfinished_threads_ = 0;
   std::size_t at_grid_barrier_ = 0;
-  std::vector<Thread*> ready_;
+  std::vector<Ready> ready_;
   Fiber scheduler_;
 };
 
@@ -134,7 +146,8 @@ void run_threads() {
 thread_local FiberPool fibers(&run_threads);
 thread_local SharedRegions shared_regions;
 
-Run::Run(const KernelLaunch& launch_, Random& random_) : launch(launch_), random(random_) {
+Run::Run(const KernelLaunch& launch_, Random& random_)
+    : launch(launch_), random(random_), schedule_(Schedule::even) {
   const std::size_t count = std::size_t{launch.grid.x} * launch.grid.y * launch.grid.z;
   const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
   order_.resize(count);
@@ -142,13 +155,18 @@ Run::Run(const KernelLaunch& launch_, Random& random_) : launch(launch_), random
   for (std::size_t i = count; i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
   // Blocks of a plain launch run one after the other or two at a time; neither may change the result.
   const std::size_t resident = launch.cooperative ? count : std::min<std::size_t>(count, 1 + random.below(2));
+  schedule_ = static_cast<Schedule>(random.below(3));
   blocks_.resize(resident);
   for (std::size_t slot = 0; slot < resident; ++slot) {
     blocks_[slot].threads.resize(threads);
     blocks_[slot].shared = &shared_regions.at(slot);
     blocks_[slot].in_warp_operation.assign((threads + warp_size - 1) / warp_size, 0u);
+    std::uint32_t priority = 0;
     for (unsigned number = 0; number < threads; ++number) {
       Thread& thread = blocks_[slot].threads[number];
+      if (number == 0 || (schedule_ == Schedule::slow_warps && number % warp_size == 0))
+        priority = static_cast<std::uint32_t>(random.bits());
+      thread.priority = priority;
       thread.fiber = &fibers.at(slot * threads + number);
       thread.block = &blocks_[slot];
       thread.number = number;
@@ -175,13 +193,24 @@ void Run::start_block(Block& block) {
 
 void Run::make_ready(Thread& thread) {
   thread.wait = Wait::none;
-  ready_.push_back(&thread);
+  ready_.push_back({&thread, thread.priority});
+}
+
+std::size_t Run::pick() {
+  std::size_t best = random.below(ready_.size());
+  if (schedule_ == Schedule::even) return best;
+  // The best of a few is nearly always one of the first, and soon found.
+  for (int draw = 0; draw < 7; ++draw) {
+    const std::size_t other = random.below(ready_.size());
+    if (ready_[other].priority > ready_[best].priority) best = other;
+  }
+  return best;
 }
 
 Thread& Run::next() {
-  const std::size_t pick = random.below(ready_.size());
-  current = ready_[pick];
-  ready_[pick] = ready_.back();
+  const std::size_t picked = pick();
+  current = ready_[picked].thread;
+  ready_[picked] = ready_.back();
   ready_.pop_back();
   threadIdx = current->index;
   blockIdx = current->block->index;

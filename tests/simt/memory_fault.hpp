@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <csignal>
 #include <cstddef>
 
@@ -17,8 +18,7 @@ class MemoryFaultGuard {
   MemoryFaultGuard& operator=(const MemoryFaultGuard&) = delete;
 
  private:
-  struct sigaction previous_segv_ {};
-  struct sigaction previous_bus_ {};
+  std::array<struct sigaction, 3> previous_{};
   stack_t previous_stack_{};
 };
 

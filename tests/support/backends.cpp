@@ -19,6 +19,8 @@ namespace sea::test {
 
 namespace {
 
+unsigned char workspace_garbage = 0xFF;
+
 #if !defined(SEA_TEST_CPU)
 void run_on_cuda(const std::function<void(Backend&)>& body, const CudaSettings& settings) {
   CudaBackend backend(settings);
@@ -51,6 +53,7 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
 #endif
   for (const std::uint64_t seed : seeds) {
     INFO("schedule seed: " << seed);
+    workspace_garbage = seed % 2 == 1 ? 0xFF : 0x7F;
     simt::set_schedule_seed(seed);
     static_cast<void>(simt::take_download_digest());
     run_on_cuda(body, {});
@@ -59,6 +62,7 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
     CHECK(digest == first_digest);
   }
   INFO("products in float32");
+  workspace_garbage = 0x7F;
   run_on_cuda(body, products_in_float32());
 }
 
@@ -67,7 +71,9 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
 const bool emulated = false;
 
 void for_each_backend(const std::function<void(Backend&)>& body) {
+  workspace_garbage = 0xFF;
   run_on_cuda(body, {});
+  workspace_garbage = 0x7F;
   run_on_cuda(body, products_in_float32());
 }
 
@@ -77,6 +83,7 @@ const bool emulated = false;
 
 void for_each_backend(const std::function<void(Backend&)>& body) {
   for (const int threads : {1, 3}) {
+    workspace_garbage = threads == 1 ? 0xFF : 0x7F;
     CpuBackend backend(threads);
     INFO("backend: " << backend.description());
     body(backend);
@@ -96,7 +103,7 @@ std::vector<float> random_values(std::int64_t count, std::uint64_t seed) {
 
 GarbageWorkspace::GarbageWorkspace(Backend& backend, std::size_t bytes)
     : buffer_(backend, static_cast<std::int64_t>(bytes)) {
-  buffer_.upload(std::vector<unsigned char>(bytes, 0xFF));
+  buffer_.upload(std::vector<unsigned char>(bytes, workspace_garbage));
 }
 
 Buffer<float> garbage(Backend& backend, std::int64_t count) {

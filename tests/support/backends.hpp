@@ -20,8 +20,8 @@ extern const bool emulated;
 /// Values uniform in [-1, 1), from a fixed generator.
 std::vector<float> random_values(std::int64_t count, std::uint64_t seed);
 
-/// A workspace of at least `bytes`, filled with garbage (NaN bytes), so that an operator that reads what it
-/// did not write is seen.
+/// A workspace of at least `bytes`, filled with garbage, so that an operator that reads what it did not write
+/// is seen: NaN bytes, which are -1 as well, or in every other run of `for_each_backend` large numbers.
 class GarbageWorkspace {
  public:
   GarbageWorkspace(Backend& backend, std::size_t bytes);

@@ -121,9 +121,8 @@ def run_mutant(mutant, commands, links):
             command[command.index("-o") + 1] = str(source) + ".o"
             command[command.index("-c") + 1] = str(source)
             place = next(i for i, word in enumerate(command) if word.startswith("-D"))
-            # Relative to the folder, so that the compiler's cache knows the file again.
             command[place:place] = [f"-I{folder}/kernels"]
-            command += ["-w", "-Wno-error"]
+            command += ["-O1", "-w", "-Wno-error"]  # most of the time goes into compiling
             done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
             if done.returncode != 0:
                 (folder / "log").write_text(done.stdout + done.stderr, encoding="utf-8")
@@ -133,7 +132,7 @@ def run_mutant(mutant, commands, links):
         place = command.index("-o")
         program = folder / mutant.program
         command[place + 1] = str(program)
-        command[place:place] = objects
+        command[place:place] = objects + ["-fuse-ld=gold"] * (shutil.which("ld.gold") is not None)
         done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{mutant} cannot be linked:\n{done.stderr}")
