@@ -1,58 +1,83 @@
 #include <cmath>
 
-#include "sea/cpu.hpp"
-#include "sea/error.hpp"
-#include "support/backends.hpp"
-#include "support/catch.hpp"
-#include "support/same_bits.hpp"
-#include "support/strided.hpp"
+#include "support/operator_check.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
 namespace {
 
-std::vector<double> naive(const std::vector<double>& x, const std::vector<double>& e, std::int64_t columns) {
-  std::vector<double> y(x.size());
-  for (std::size_t row = 0; row < x.size(); row += columns) {
-    double product = 0.0, x_square = 0.0, e_square = 0.0;
-    for (std::size_t j = row; j < row + columns; ++j) {
-      product += x[j] * e[j];
-      x_square += x[j] * x[j];
-      e_square += e[j] * e[j];
+/// Of row i of two matrices: both norms, each at least 1e-8, and the cosine.
+struct Angle {
+  double x_norm = 0.0, e_norm = 0.0, cosine = 0.0;
+
+  Angle(const std::vector<double>& x, const std::vector<double>& e, std::int64_t i, std::int64_t columns) {
+    for (std::int64_t j = i * columns; j < (i + 1) * columns; ++j) {
+      cosine += x[j] * e[j];
+      x_norm += x[j] * x[j];
+      e_norm += e[j] * e[j];
     }
-    const double cosine =
-        product / (std::max(std::sqrt(x_square), 1e-8) * std::max(std::sqrt(e_square), 1e-8));
-    for (std::size_t j = row; j < row + columns; ++j) y[j] = cosine * x[j];
+    for (double* norm : {&x_norm, &e_norm}) *norm = std::sqrt(*norm) < 1e-8 ? 1e-8 : std::sqrt(*norm);
+    cosine /= x_norm * e_norm;
   }
-  return y;
+};
+
+Operator cosine_scale(std::int64_t rows, std::int64_t columns) {
+  Operator described;
+  described.inputs = {{rows, columns}, {rows, columns}};
+  described.outputs = {{rows, columns}};
+  described.run = [](Backend& backend, const Views& in, const Views& out) {
+    backend.cosine_scale(in[0], in[1], out[0]);
+  };
+  described.reference = [=](const Values& in) {
+    std::vector<double> y;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const Angle angle(in[0], in[1], i, columns);
+      for (std::int64_t j = i * columns; j < (i + 1) * columns; ++j) y.push_back(angle.cosine * in[0][j]);
+    }
+    return Values{y};
+  };
+  return described;
+}
+
+Operator cosine_scale_backward(std::int64_t rows, std::int64_t columns) {
+  const Run run = [](Backend& backend, const Views& in, const Views& out) {
+    backend.cosine_scale_backward(in[0], in[1], in[2], out[0], out[1]);
+  };
+  Operator described = gradient_of(cosine_scale(rows, columns), {0, 1}, run, [=](const Values& in) {
+    std::vector<double> dx, de;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const Angle angle(in[0], in[1], i, columns);
+      double along = 0.0;
+      for (std::int64_t j = i * columns; j < (i + 1) * columns; ++j) along += in[2][j] * in[0][j];
+      const double across = along / (angle.x_norm * angle.e_norm), inward = along * angle.cosine;
+      for (std::int64_t j = i * columns; j < (i + 1) * columns; ++j) {
+        dx.push_back(angle.cosine * in[2][j] + across * in[1][j] -
+                     inward / (angle.x_norm * angle.x_norm) * in[0][j]);
+        de.push_back(across * in[0][j] - inward / (angle.e_norm * angle.e_norm) * in[1][j]);
+      }
+    }
+    return Values{dx, de};
+  });
+  if (rows * columns > 300) described.differences = nullptr;
+  // One column: a sign does not move, and what is left is rounding.
+  described.tolerance = 1e-5;
+  described.floor = 0.1;
+  return described;
 }
 
 }  // namespace
 
 TEST_CASE("cosine_scale multiplies rows by their cosine to other rows") {
-  for_each_backend([](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 33}, {41, 1}, {7, 31}, {301, 64}}) {
-      const std::vector<float> values = random_values(rows * columns, 3),
-                               other = random_values(rows * columns, 4);
-      const StridedMatrix x(backend, values, rows, columns), e(backend, other, rows, columns, 1);
-      const StridedMatrix y(backend, rows, columns, 7);
-      backend.cosine_scale(x.view(), e.view(), y.view());
-      CHECK(relative_error(y.values(), naive(to_double(values), to_double(other), columns)) < 1e-6);
-    }
-  });
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 33}, {41, 1}, {7, 31}, {9, 64}})
+    check_operator(cosine_scale(rows, columns));
+  check_outputs(cosine_scale(301, 64));
 }
 
-TEST_CASE("cosine_scale: a NaN on either side is its whole row's, and no other's") {
-  for_each_backend([](Backend& backend) {
-    std::vector<float> values = random_values(3 * 40, 5), other = random_values(3 * 40, 6);
-    values[3] = std::nanf("");
-    other[2 * 40 + 33] = std::nanf("");
-    const StridedMatrix x(backend, values, 3, 40), e(backend, other, 3, 40), y(backend, 3, 40);
-    backend.cosine_scale(x.view(), e.view(), y.view());
-    const std::vector<float> rows = y.values();
-    for (std::size_t i = 0; i < rows.size(); ++i) CHECK(std::isnan(rows[i]) == (i / 40 != 1));
-  });
+TEST_CASE("cosine_scale_backward equals central differences") {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 40}, {9, 2}, {6, 35}})
+    check_operator(cosine_scale_backward(rows, columns));
+  check_outputs(cosine_scale_backward(40, 100));
 }
 
 TEST_CASE("cosine_scale of zero and tiny rows, and their gradients") {
@@ -87,53 +112,12 @@ TEST_CASE("cosine_scale of zero and tiny rows, and their gradients") {
   });
 }
 
-TEST_CASE("cosine_scale_backward equals central differences") {
-  for_each_backend([](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 40}, {9, 2}, {6, 35}}) {
-      const std::vector<float> values = random_values(rows * columns, 5),
-                               other = random_values(rows * columns, 6);
-      const std::vector<float> upstream = random_values(rows * columns, 7);
-      const StridedMatrix x(backend, values, rows, columns), e(backend, other, rows, columns, 4);
-      const StridedMatrix dy(backend, upstream, rows, columns, 2);
-      const StridedMatrix dx(backend, rows, columns, 5), de(backend, rows, columns);
-      backend.cosine_scale_backward(x.view(), e.view(), dy.view(), dx.view(), de.view());
-      const auto loss = [&, c = columns](const std::vector<double>& at_x, const std::vector<double>& at_e) {
-        const std::vector<double> y = naive(at_x, at_e, c);
-        double sum = 0.0;
-        for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * upstream[i];
-        return sum;
-      };
-      const std::vector<double> x0 = to_double(values), e0 = to_double(other);
-      CHECK(relative_error(dx.values(), central_differences([&](auto& at) { return loss(at, e0); }, x0)) <
-            1e-5);
-      // One column: a sign does not move, and what is left is rounding.
-      CHECK(relative_error(de.values(), central_differences([&](auto& at) { return loss(x0, at); }, e0),
-                           0.1) < 1e-5);
-    }
-  });
-}
-
 TEST_CASE("cosine_scale gives the same bits on any number of threads") {
-  const std::vector<float> values = random_values(700 * 65, 8), other = random_values(700 * 65, 9),
-                           upstream = random_values(700 * 65, 10);
-  check_same_bits([&](Backend& backend) {
-    const StridedMatrix x(backend, values, 700, 65), e(backend, other, 700, 65),
-        dy(backend, upstream, 700, 65);
-    const StridedMatrix y(backend, 700, 65), dx(backend, 700, 65), de(backend, 700, 65);
-    backend.cosine_scale(x.view(), e.view(), y.view());
-    backend.cosine_scale_backward(x.view(), e.view(), dy.view(), dx.view(), de.view());
-    return std::tuple{y.values(), dx.values(), de.values()};
-  });
+  check_threads(cosine_scale(700, 65));
+  check_threads(cosine_scale_backward(700, 65));
 }
 
 TEST_CASE("cosine_scale refuses shapes that do not fit") {
-  CpuBackend backend(1);
-  std::vector<float> values(6);
-  const MatrixView two(values.data(), 2, 3), three(values.data(), 3, 2);
-  CHECK_THROWS_AS(backend.cosine_scale(two, three, two), Error);
-  CHECK_THROWS_AS(backend.cosine_scale(two, two, three), Error);
-  CHECK_THROWS_AS(backend.cosine_scale_backward(two, three, two, two, two), Error);
-  CHECK_THROWS_AS(backend.cosine_scale_backward(two, two, three, two, two), Error);
-  CHECK_THROWS_AS(backend.cosine_scale_backward(two, two, two, three, two), Error);
-  CHECK_THROWS_AS(backend.cosine_scale_backward(two, two, two, two, three), Error);
+  check_refuses(cosine_scale(3, 2));
+  check_refuses(cosine_scale_backward(3, 2));
 }
