@@ -49,7 +49,8 @@ __global__ void batch_norm_kernel(RowChunks chunks, const double* partials, Cons
   if (j >= x.columns) return;
   const auto rows = static_cast<double>(x.rows);
   const double average = totals[0] / rows;
-  const double variance = max(0.0, totals[1] / rows - average * average);
+  const double rest = totals[1] / rows - average * average;
+  const double variance = rest < 0.0 ? 0.0 : rest;  // not max, which would take 0 for what is no number
   const auto mean = static_cast<float>(average);
   const auto inverse = static_cast<float>(1.0 / sqrt(variance + static_cast<double>(epsilon)));
   if (blockIdx.y == 0 && threadIdx.y == 0) {
@@ -60,7 +61,7 @@ __global__ void batch_norm_kernel(RowChunks chunks, const double* partials, Cons
   const std::int64_t end = min(x.rows, (blockIdx.y + std::int64_t{1}) * chunks.chunk_rows);
   for (std::int64_t i = blockIdx.y * chunks.chunk_rows + threadIdx.y; i < end; i += cuda::column_block_rows) {
     const float value = __fmaf_rn(scale, (x(i, j) - mean) * inverse, shift);
-    y(i, j) = relu ? max(0.0f, value) : value;
+    y(i, j) = relu && value <= 0.0f ? 0.0f : value;  // what is no number stays none
   }
 }
 

@@ -1,229 +1,240 @@
 #include <cmath>
+#include <numeric>
 
-#include "sea/cpu.hpp"
-#include "sea/error.hpp"
-#include "support/backends.hpp"
-#include "support/catch.hpp"
-#include "support/reference.hpp"
-#include "support/same_bits.hpp"
+#include "support/operator_check.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
 namespace {
 
-constexpr double epsilon = 1e-5;
+constexpr float epsilon = 1e-5f;
 
-std::vector<double> naive(const std::vector<double>& x, const std::vector<double>& scale,
-                          const std::vector<double>& shift, std::int64_t rows, std::int64_t columns,
-                          bool relu) {
-  std::vector<double> y(x.size());
+/// Mean and inverse deviation of each column.
+Values statistics(const std::vector<double>& x, std::int64_t rows, std::int64_t columns) {
+  Values found(2, std::vector<double>(static_cast<std::size_t>(columns)));
   for (std::int64_t j = 0; j < columns; ++j) {
-    double mean = 0.0, variance = 0.0;
-    for (std::int64_t i = 0; i < rows; ++i) mean += x[i * columns + j] / rows;
-    for (std::int64_t i = 0; i < rows; ++i) variance += std::pow(x[i * columns + j] - mean, 2) / rows;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const double normal = (x[i * columns + j] - mean) / std::sqrt(variance + epsilon);
-      const double value = scale[j] * normal + shift[j];
-      y[i * columns + j] = relu ? std::max(0.0, value) : value;
-    }
+    double variance = 0.0;
+    for (std::int64_t i = 0; i < rows; ++i) found[0][j] += x[i * columns + j] / static_cast<double>(rows);
+    for (std::int64_t i = 0; i < rows; ++i)
+      variance += std::pow(x[i * columns + j] - found[0][j], 2) / static_cast<double>(rows);
+    found[1][j] = 1.0 / std::sqrt(variance + static_cast<double>(epsilon));
   }
-  return y;
+  return found;
 }
 
-}  // namespace
-
-TEST_CASE("batch_norm equals a naive loop") {
-  const bool relu = GENERATE(false, true);
-  for_each_backend([&](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{1, 3}, {2, 1}, {700, 1}, {1025, 21}}) {
-      // A mean far from zero tells a careless variance.
-      std::vector<float> values = random_values(rows * columns, 1);
-      for (float& value : values) value += 20.0f;
-      const TestMatrix x(backend, rows, columns, 2, values);
-      const TestMatrix scale(backend, 1, columns, 0, 2), shift(backend, 1, columns, 0, 3);
-      const TestMatrix mean = TestMatrix::output(backend, 1, columns, 0),
-                       inverse = mean.output(backend, 1, columns, 0);
-      const TestMatrix y = TestMatrix::output(backend, rows, columns, 1);
-      const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(rows, columns));
-      backend.batch_norm(x.view(), scale.vector(), shift.vector(), static_cast<float>(epsilon), relu,
-                         mean.vector(), inverse.vector(), y.view(), workspace);
-      const auto expected = naive(x.doubles(), scale.doubles(), shift.doubles(), rows, columns, relu);
-      CHECK(relative_error(y.values(), expected, 1.0) < 1e-5);
-      CHECK(y.gap_untouched());
+/// X, scale and shift to mean, inverse deviation and Y.
+Operator batch_norm(std::int64_t rows, std::int64_t columns, bool relu, float offset = 0.0f) {
+  std::vector<float> values = random_values(rows * columns, 1);
+  for (float& value : values) value += offset;
+  Operator described;
+  described.inputs = {{rows, columns, values}, {1, columns, {}, true}, {1, columns, {}, true}};
+  described.outputs = {{1, columns, {}, true}, {1, columns, {}, true}, {rows, columns}};
+  described.run = [=](Backend& backend, const Views& in, const Views& out) {
+    const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(rows, columns));
+    backend.batch_norm(in[0], vector_of(in[1]), vector_of(in[2]), epsilon, relu, vector_of(out[0]),
+                       vector_of(out[1]), out[2], workspace);
+  };
+  described.reference = [=](const Values& in) {
+    Values results = statistics(in[0], rows, columns);
+    results.emplace_back();
+    for (std::size_t i = 0; i < in[0].size(); ++i) {
+      const std::size_t j = i % static_cast<std::size_t>(columns);
+      const double value = in[1][j] * (in[0][i] - results[0][j]) * results[1][j] + in[2][j];
+      results[2].push_back(relu && value <= 0.0 ? 0.0 : value);
     }
-  });
+    return results;
+  };
+  described.tolerance = 1e-5;
+  return described;
 }
 
-TEST_CASE("batch_norm_backward equals central differences") {
-  const bool relu = GENERATE(false, true);
-  for_each_backend([&](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{5, 1}, {23, 4}}) {
-      const TestMatrix x(backend, rows, columns, 1, 11), dy(backend, rows, columns, 2, 12);
-      const TestMatrix scale(backend, 1, columns, 0, 13), shift(backend, 1, columns, 0, 14);
-      const TestMatrix mean = TestMatrix::output(backend, 1, columns, 0),
-                       inverse = mean.output(backend, 1, columns, 0);
-      const TestMatrix y = TestMatrix::output(backend, rows, columns, 0);
-      const TestMatrix dx = TestMatrix::output(backend, rows, columns, 3);
-      const TestMatrix dscale = TestMatrix::output(backend, 1, columns, 0);
-      const TestMatrix dshift = TestMatrix::output(backend, 1, columns, 0);
-      const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(rows, columns));
-      backend.batch_norm(x.view(), scale.vector(), shift.vector(), static_cast<float>(epsilon), relu,
-                         mean.vector(), inverse.vector(), y.view(), workspace);
-      backend.batch_norm_backward(x.view(), relu ? y.view() : MatrixView(), dy.view(), scale.vector(),
-                                  mean.vector(), inverse.vector(), relu, dx.view(), dscale.vector(),
-                                  dshift.vector(), workspace);
-      const auto upstream = dy.doubles(), x0 = x.doubles(), scale0 = scale.doubles(),
-                 shift0 = shift.doubles();
-      const auto f = [&, rows = rows, columns = columns](const std::vector<double>& x_,
-                                                         const std::vector<double>& s,
-                                                         const std::vector<double>& b) {
-        const auto out = naive(x_, s, b, rows, columns, relu);
-        double sum = 0.0;
-        for (std::size_t i = 0; i < out.size(); ++i) sum += upstream[i] * out[i];
-        return sum;
-      };
-      const auto by_x = central_differences([&](auto& v) { return f(v, scale0, shift0); }, x0, 1e-6);
-      const auto by_scale = central_differences([&](auto& v) { return f(x0, v, shift0); }, scale0, 1e-6);
-      const auto by_shift = central_differences([&](auto& v) { return f(x0, scale0, v); }, shift0, 1e-6);
-      CHECK(relative_error(dx.values(), by_x) < 1e-5);
-      CHECK(relative_error(dscale.values(), by_scale) < 1e-5);
-      CHECK(relative_error(dshift.values(), by_shift) < 1e-5);
-      CHECK(dx.gap_untouched());
+/// What the forward left, behind the other inputs of a backward.
+std::vector<Operand> with_statistics(std::vector<Operand> inputs, const Operator& forward) {
+  const Values left =
+      forward.reference({to_double(forward.inputs[0].values), to_double(forward.inputs[1].values),
+                         to_double(forward.inputs[2].values)});
+  for (const std::size_t k : {0, 1}) {
+    const auto columns = static_cast<std::int64_t>(left[k].size());
+    inputs.push_back({1, columns, {left[k].begin(), left[k].end()}, true});
+  }
+  return inputs;
+}
+
+Operator with_random_columns(Operator forward) {
+  forward.inputs[1].values = random_values(forward.inputs[1].columns, 13);
+  forward.inputs[2].values = random_values(forward.inputs[2].columns, 14);
+  return forward;
+}
+
+/// X, Y, dY, scale, mean and inverse deviation to dX, dscale and dshift.
+Operator batch_norm_backward(std::int64_t rows, std::int64_t columns, bool relu) {
+  const Operator forward = with_random_columns(batch_norm(rows, columns, relu));
+  const Values at = {to_double(forward.inputs[0].values), to_double(forward.inputs[1].values),
+                     to_double(forward.inputs[2].values)};
+  const std::vector<double> y = forward.reference(at)[2];
+  Operator described;
+  described.inputs = with_statistics(
+      {forward.inputs[0], {rows, columns, {y.begin(), y.end()}}, {rows, columns}, forward.inputs[1]},
+      forward);
+  described.outputs = {{rows, columns}, {1, columns, {}, true}, {1, columns, {}, true}};
+  described.run = [=](Backend& backend, const Views& in, const Views& out) {
+    const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(rows, columns));
+    backend.batch_norm_backward(in[0], relu ? in[1] : MatrixView(), in[2], vector_of(in[3]), vector_of(in[4]),
+                                vector_of(in[5]), relu, out[0], vector_of(out[1]), vector_of(out[2]),
+                                workspace);
+  };
+  described.reference = [=](const Values& in) {
+    Values results = {in[0], std::vector<double>(in[3].size()), std::vector<double>(in[3].size())};
+    const auto passed = [&](std::size_t i) { return !relu || in[1][i] > 0.0 ? in[2][i] : 0.0; };
+    const auto normal = [&](std::size_t i) {
+      const std::size_t j = i % in[3].size();
+      return (in[0][i] - in[4][j]) * in[5][j];
+    };
+    for (std::size_t i = 0; i < in[0].size(); ++i) {
+      results[1][i % in[3].size()] += passed(i) * normal(i);
+      results[2][i % in[3].size()] += passed(i);
     }
-  });
+    for (std::size_t i = 0; i < in[0].size(); ++i) {
+      const std::size_t j = i % in[3].size();
+      const double common = results[2][j] + normal(i) * results[1][j];
+      results[0][i] = in[3][j] * in[5][j] * (passed(i) - common / static_cast<double>(rows));
+    }
+    return results;
+  };
+  if (rows * columns < 300) {
+    described.differences = [=](const Values& in) {
+      Values gradients;
+      for (const std::size_t input : {0, 1, 2}) {
+        const auto loss = [&](const std::vector<double>& moved) {
+          Values values = at;
+          values[input] = moved;
+          const std::vector<double> out = forward.reference(values)[2];
+          return std::inner_product(out.begin(), out.end(), in[2].begin(), 0.0);
+        };
+        gradients.push_back(central_differences(loss, at[input]));
+      }
+      return gradients;
+    };
+  }
+  described.tolerance = 1e-5;
+  described.floor = 0.1;
+  return described;
 }
 
-namespace {
-
-/// dX of batch_norm without ReLU, in double precision.
+/// dX of batch_norm without ReLU.
 std::vector<double> naive_backward(const std::vector<double>& x, const std::vector<double>& dy,
                                    const std::vector<double>& scale, std::int64_t rows,
                                    std::int64_t columns) {
-  std::vector<double> dx(x.size());
-  const auto n = static_cast<double>(rows);
-  for (std::int64_t j = 0; j < columns; ++j) {
-    double mean = 0.0, variance = 0.0, sum = 0.0, along = 0.0;
-    for (std::int64_t i = 0; i < rows; ++i) mean += x[i * columns + j] / n;
-    for (std::int64_t i = 0; i < rows; ++i) variance += std::pow(x[i * columns + j] - mean, 2) / n;
-    const double inverse = 1.0 / std::sqrt(variance + epsilon);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      sum += dy[i * columns + j];
-      along += dy[i * columns + j] * (x[i * columns + j] - mean) * inverse;
-    }
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const double normal = (x[i * columns + j] - mean) * inverse;
-      dx[i * columns + j] = scale[j] * inverse * (dy[i * columns + j] - sum / n - normal * along / n);
-    }
-  }
-  return dx;
+  const Values known = statistics(x, rows, columns);
+  const Operator backward = batch_norm_backward(rows, columns, false);
+  return backward.reference({x, {}, dy, scale, known[0], known[1]})[0];
 }
 
-struct SecondGradients {
-  std::vector<float> ddy, dx, dscale;
-  bool operator==(const SecondGradients&) const = default;
-};
-
-SecondGradients second_gradients(Backend& backend, std::int64_t rows, std::int64_t columns, std::int64_t gap,
-                                 float offset = 0.0f) {
-  std::vector<float> values = random_values(rows * columns, 21);
-  for (float& value : values) value += offset;
-  const TestMatrix x(backend, rows, columns, gap, values), dy(backend, rows, columns, gap + 1, 22),
-      g(backend, rows, columns, gap + 2, 23);
-  const TestMatrix scale(backend, 1, columns, 0, 24), shift(backend, 1, columns, 0, 25);
-  const TestMatrix mean = TestMatrix::output(backend, 1, columns, 0),
-                   inverse = TestMatrix::output(backend, 1, columns, 0),
-                   dscale = TestMatrix::output(backend, 1, columns, 0),
-                   y = TestMatrix::output(backend, rows, columns, 0),
-                   ddy = TestMatrix::output(backend, rows, columns, gap),
-                   dx = TestMatrix::output(backend, rows, columns, gap + 3);
-  const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(rows, columns));
-  backend.batch_norm(x.view(), scale.vector(), shift.vector(), static_cast<float>(epsilon), false,
-                     mean.vector(), inverse.vector(), y.view(), workspace);
-  backend.batch_norm_double_backward(x.view(), dy.view(), g.view(), scale.vector(), mean.vector(),
-                                     inverse.vector(), ddy.view(), dx.view(), dscale.vector(), workspace);
-  CHECK(ddy.gap_untouched());
-  CHECK(dx.gap_untouched());
-  return {ddy.values(), dx.values(), dscale.values()};
+/// X, dY, G, scale, mean and inverse deviation to ddY, dX and dscale.
+Operator batch_norm_double_backward(std::int64_t rows, std::int64_t columns, float offset = 0.0f) {
+  const Operator forward = with_random_columns(batch_norm(rows, columns, false, offset));
+  Operator described;
+  described.inputs = with_statistics({forward.inputs[0],
+                                      {rows, columns, random_values(rows * columns, 22)},
+                                      {rows, columns},
+                                      forward.inputs[1]},
+                                     forward);
+  described.outputs = {{rows, columns}, {rows, columns}, {1, columns, {}, true}};
+  described.run = [=](Backend& backend, const Views& in, const Views& out) {
+    const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(rows, columns));
+    backend.batch_norm_double_backward(in[0], in[1], in[2], vector_of(in[3]), vector_of(in[4]),
+                                       vector_of(in[5]), out[0], out[1], vector_of(out[2]), workspace);
+  };
+  described.reference = [=](const Values& in) {
+    Values gradients;
+    for (const std::size_t input : {1, 0, 3}) {
+      const auto loss = [&](const std::vector<double>& moved) {
+        Values values = in;
+        values[input] = moved;
+        const std::vector<double> out = naive_backward(values[0], values[1], values[3], rows, columns);
+        return std::inner_product(out.begin(), out.end(), in[2].begin(), 0.0);
+      };
+      gradients.push_back(central_differences(loss, in[input]));
+    }
+    return gradients;
+  };
+  // Of two rows what is left are differences of nearly equal numbers.
+  described.tolerance = 1e-5;
+  described.floor = 1.0;
+  described.nan = NanCheck::none;
+  return described;
 }
 
 }  // namespace
 
-TEST_CASE("batch_norm_double_backward equals central differences of the backward") {
-  for_each_backend([&](Backend& backend) {
-    for (const auto& [rows, columns] : {std::pair{2, 1}, {5, 3}, {23, 4}, {40, 33}}) {
-      for (const std::int64_t gap : {0, 4, 5}) {
-        CAPTURE(rows, columns, gap);
-        const SecondGradients result = second_gradients(backend, rows, columns, gap);
-        const std::vector<double> x0 = to_double(random_values(rows * columns, 21)),
-                                  dy0 = to_double(random_values(rows * columns, 22)),
-                                  scale0 = to_double(random_values(columns, 24));
-        const std::vector<float> upstream = random_values(rows * columns, 23);
-        const auto f = [&, rows = rows, columns = columns](const std::vector<double>& x_,
-                                                           const std::vector<double>& dy_,
-                                                           const std::vector<double>& scale_) {
-          const std::vector<double> out = naive_backward(x_, dy_, scale_, rows, columns);
-          double sum = 0.0;
-          for (std::size_t i = 0; i < out.size(); ++i) sum += upstream[i] * out[i];
-          return sum;
-        };
-        const auto by_dy = central_differences([&](auto& v) { return f(x0, v, scale0); }, dy0);
-        const auto by_x = central_differences([&](auto& v) { return f(v, dy0, scale0); }, x0);
-        const auto by_scale = central_differences([&](auto& v) { return f(x0, dy0, v); }, scale0);
-        // Of two rows what is left are differences of nearly equal numbers: hence the floors.
-        CHECK(relative_error(result.ddy, by_dy, 1.0) < 1e-5);
-        CHECK(relative_error(result.dx, by_x, 1.0) < 1e-5);
-        CHECK(relative_error(result.dscale, by_scale, 1.0) < 1e-5);
-      }
+TEST_CASE("batch_norm equals a naive loop, far from zero too") {
+  for (const bool relu : {false, true}) {
+    for (const auto& [rows, columns] : {std::pair{1, 3}, {2, 1}, {30, 8}, {140, 2}}) {
+      check_operator(with_random_columns(batch_norm(rows, columns, relu)));
+      check_outputs(with_random_columns(batch_norm(rows, columns, relu, 20.0f)));
     }
-  });
+    for (const auto& [rows, columns] : {std::pair{700, 1}, {1025, 21}, {128, 33}, {129, 32}})
+      check_outputs(with_random_columns(batch_norm(rows, columns, relu, 20.0f)));
+  }
+}
+
+TEST_CASE("batch_norm: squares that a float cannot hold, or cancels") {
+  check_outputs(with_random_columns(batch_norm(30, 8, false, 60.0f)));
+  Operator large = with_random_columns(batch_norm(30, 3, false));
+  for (float& value : large.inputs[0].values) value *= 3e19f;
+  large.floor = 1e-30;  // the deviations are tiny
+  check_outputs(large);
+}
+
+TEST_CASE("batch_norm_backward equals central differences") {
+  for (const bool relu : {false, true}) {
+    for (const auto& [rows, columns] : {std::pair{5, 1}, {23, 4}, {140, 8}})
+      check_operator(batch_norm_backward(rows, columns, relu));
+    for (const auto& [rows, columns] : {std::pair{128, 33}, {129, 32}, {1100, 3}})
+      check_outputs(batch_norm_backward(rows, columns, relu));
+  }
+}
+
+TEST_CASE("batch_norm_double_backward equals central differences of the backward") {
+  for (const auto& [rows, columns] : {std::pair{2, 1}, {5, 3}, {23, 4}})
+    check_operator(batch_norm_double_backward(rows, columns));
 }
 
 TEST_CASE("batch_norm_double_backward over several blocks of rows, columns far from zero") {
-  const std::int64_t rows = emulated ? 300 : 2100, columns = 37;
-  std::vector<float> values = random_values(rows * columns, 21);
-  for (float& value : values) value += 20.0f;
-  const std::vector<double> x0 = to_double(values), scale0 = to_double(random_values(columns, 24)),
-                            dy0 = to_double(random_values(rows * columns, 22)),
-                            g = to_double(random_values(rows * columns, 23));
+  constexpr std::int64_t rows = 300, columns = 37;
+  const Operator described = batch_norm_double_backward(rows, columns, 20.0f);
+  const std::vector<double> x = to_double(described.inputs[0].values),
+                            dy = to_double(described.inputs[1].values),
+                            scale = to_double(described.inputs[3].values),
+                            g = to_double(random_values(rows * columns, 3)),
+                            direction = to_double(random_values(rows * columns, 26));
   // The backward is its own transpose: the gradient of dY is the backward of G. That of X is taken from a
   // difference along one direction.
-  const std::vector<double> ddy = naive_backward(x0, g, scale0, rows, columns);
-  std::vector<double> direction = to_double(random_values(rows * columns, 26));
+  const std::vector<double> ddy = naive_backward(x, g, scale, rows, columns);
   const auto moved = [&](double step) {
-    std::vector<double> at = x0;
+    std::vector<double> at = x;
     for (std::size_t i = 0; i < at.size(); ++i) at[i] += step * direction[i];
-    const std::vector<double> out = naive_backward(at, dy0, scale0, rows, columns);
-    double sum = 0.0;
-    for (std::size_t i = 0; i < out.size(); ++i) sum += g[i] * out[i];
-    return sum;
+    const std::vector<double> out = naive_backward(at, dy, scale, rows, columns);
+    return std::inner_product(out.begin(), out.end(), g.begin(), 0.0);
   };
   const double slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
   for_each_backend([&](Backend& backend) {
-    const SecondGradients result = second_gradients(backend, rows, columns, 1, 20.0f);
-    CHECK(relative_error(result.ddy, ddy) < 1e-5);
-    double along = 0.0;
-    for (std::size_t i = 0; i < direction.size(); ++i) along += direction[i] * result.dx[i];
-    CHECK(along == Approx(slope).epsilon(1e-4));
+    const std::vector<std::vector<float>> result = run_operator(backend, described);
+    CHECK(relative_error(result[0], ddy) < 1e-5);
+    CHECK(std::inner_product(direction.begin(), direction.end(), result[1].begin(), 0.0) ==
+          Approx(slope).epsilon(1e-4));
   });
 }
 
 TEST_CASE("batch_norm gives the same bits on any number of threads") {
-  check_same_bits([&](Backend& backend) { return second_gradients(backend, 1700, 19, 2); });
+  check_threads(batch_norm(1700, 19, true));
+  check_threads(batch_norm_backward(1700, 19, true));
+  check_threads(batch_norm_double_backward(1700, 19));
 }
 
-TEST_CASE("batch_norm_double_backward refuses shapes that do not fit") {
-  CpuBackend backend(1);
-  std::vector<float> values(6), three(3);
-  const MatrixView m(values.data(), 2, 3), other(values.data(), 3, 2);
-  const GarbageWorkspace workspace(backend, backend.batch_norm_workspace(2, 3));
-  const auto run = [&](MatrixView dy, MatrixView g, MatrixView ddy, MatrixView dx, VectorView scale) {
-    backend.batch_norm_double_backward(m, dy, g, scale, three, three, ddy, dx, three, workspace);
-  };
-  CHECK_NOTHROW(run(m, m, m, m, three));
-  CHECK_THROWS_AS(run(other, m, m, m, three), Error);
-  CHECK_THROWS_AS(run(m, other, m, m, three), Error);
-  CHECK_THROWS_AS(run(m, m, other, m, three), Error);
-  CHECK_THROWS_AS(run(m, m, m, other, three), Error);
-  CHECK_THROWS_AS(run(m, m, m, m, values), Error);
+TEST_CASE("batch_norm and its backwards refuse shapes that do not fit") {
+  check_refuses(batch_norm(2, 3, true));
+  check_refuses(batch_norm_backward(2, 3, true));
+  check_refuses(batch_norm_double_backward(2, 3));
 }

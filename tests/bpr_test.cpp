@@ -1,196 +1,132 @@
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "sea/cpu.hpp"
 #include "sea/error.hpp"
-#include "support/backends.hpp"
-#include "support/catch.hpp"
-#include "support/same_bits.hpp"
-#include "support/strided.hpp"
-#include "support/triples.hpp"
+#include "support/batch_loss.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
 namespace {
 
-using Result = BatchLoss;
-using Shape = BatchShape;
+constexpr BprSum all[] = {BprSum::mean_log2, BprSum::mean, BprSum::sum};
 
-/// sort_batch and bpr on the first `count` triples.
-Result run(Backend& backend, const Shape& shape, const std::vector<float>& user_values,
-           const std::vector<float>& item_values, const Triples& triples, std::int64_t count, float weight,
-           BprSum sum = BprSum::mean_log2) {
-  const DeviceTriples device(backend, triples, shape.users, count);
-  const StridedMatrix user_rows(backend, user_values, shape.users, shape.width, 2);
-  const StridedMatrix item_rows(backend, item_values, shape.items, shape.width, 4);
-  const StridedMatrix d_users(backend, shape.users, shape.width, 1),
-      d_items(backend, shape.items, shape.width);
-  const Buffer<float> loss = garbage(backend, 1);
-  const GarbageWorkspace workspace(backend, backend.bpr_workspace(triples.size(), shape.width));
-  backend.bpr(user_rows.view(), item_rows.view(), device.batch(), device.order(), device.state(), sum, weight,
-              loss.data(), d_users.view(), d_items.view(), workspace);
-  return {loss.download().front(), d_users.values(), d_items.values()};
+Operator bpr(const BatchCase& c, BprSum sum) {
+  constexpr float weight = 0.7f;
+  const double share = sum == BprSum::sum ? 1.0 : 1.0 / static_cast<double>(c.count);
+  const double scale = sum == BprSum::mean_log2 ? share / std::log(2.0) : share;
+  const auto terms = [=](const Values& in) {
+    Values results{{0.0}, std::vector<double>(in[0].size()), std::vector<double>(in[1].size())};
+    for (std::int64_t i = 0; i < c.count; ++i) {
+      const std::int64_t u = c.triples.users[i] * c.width, p = c.triples.positives[i] * c.width,
+                         n = c.triples.negatives[i] * c.width;
+      double difference = 0.0;
+      for (std::int64_t j = 0; j < c.width; ++j) difference += in[0][u + j] * (in[1][p + j] - in[1][n + j]);
+      results[0][0] += scale * (difference > 0.0 ? std::log1p(std::exp(-difference))
+                                                 : std::log1p(std::exp(difference)) - difference);
+      const double slope = -static_cast<double>(weight) * scale / (1.0 + std::exp(difference));
+      for (std::int64_t j = 0; j < c.width; ++j) {
+        results[1][u + j] += slope * (in[1][p + j] - in[1][n + j]);
+        results[2][p + j] += slope * in[0][u + j];
+        results[2][n + j] -= slope * in[0][u + j];
+      }
+    }
+    return results;
+  };
+  const BatchRun run = [=](Backend& backend, const Views& in, const DeviceTriples& device, const Views& out) {
+    const auto batch_size = static_cast<std::int64_t>(device.batch().users.size());
+    const GarbageWorkspace workspace(backend, backend.bpr_workspace(batch_size, c.width));
+    backend.bpr(in[0], in[1], device.batch(), device.order(), device.state(), sum, weight, out[0].data,
+                out[1], out[2], workspace);
+  };
+  Operator described = batch_loss(
+      c, weight, [=](const Values& in) { return terms(in)[0][0]; }, run, terms);
+  if (c.width * (c.users + c.items) > 600) described.differences = nullptr;
+  described.tolerance = 2e-6;
+  return described;
 }
 
-double naive_loss(const Shape& shape, const std::vector<double>& users, const std::vector<double>& items,
-                  const Triples& triples, std::int64_t count) {
-  double sum = 0.0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    double difference = 0.0;
-    for (std::int64_t j = 0; j < shape.width; ++j) {
-      difference +=
-          users[triples.users[i] * shape.width + j] *
-          (items[triples.positives[i] * shape.width + j] - items[triples.negatives[i] * shape.width + j]);
-    }
-    sum -= std::log2(1.0 / (1.0 + std::exp(-difference)));
+/// Users, each with a positive and a negative of its own, whose scores differ by what stands here.
+BatchCase of_differences(const std::vector<float>& differences) {
+  const auto n = static_cast<std::int64_t>(differences.size());
+  BatchCase c{n, 2 * n, 1, {}, n};
+  for (std::int32_t i = 0; i < n; ++i) {
+    c.triples.users.push_back(i);
+    c.triples.positives.push_back(2 * i);
+    c.triples.negatives.push_back(2 * i + 1);
+    c.item_values.insert(c.item_values.end(), {1.0f, 0.0f});
   }
-  return sum / static_cast<double>(count);
-}
-
-/// Derivatives of weight * loss, summed triple by triple.
-std::pair<std::vector<double>, std::vector<double>> naive_gradients(const Shape& shape,
-                                                                    const std::vector<double>& users,
-                                                                    const std::vector<double>& items,
-                                                                    const Triples& triples,
-                                                                    std::int64_t count, double weight) {
-  std::vector<double> d_users(users.size()), d_items(items.size());
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t u = triples.users[i] * shape.width, p = triples.positives[i] * shape.width,
-                       n = triples.negatives[i] * shape.width;
-    double difference = 0.0;
-    for (std::int64_t j = 0; j < shape.width; ++j) difference += users[u + j] * (items[p + j] - items[n + j]);
-    const double slope =
-        -weight / ((1.0 + std::exp(difference)) * static_cast<double>(count) * std::log(2.0));
-    for (std::int64_t j = 0; j < shape.width; ++j) {
-      d_users[u + j] += slope * (items[p + j] - items[n + j]);
-      d_items[p + j] += slope * users[u + j];
-      d_items[n + j] -= slope * users[u + j];
-    }
-  }
-  return {d_users, d_items};
+  c.user_values = differences;
+  return c;
 }
 
 }  // namespace
 
-TEST_CASE("bpr equals the sum over triples, with rows hit many times and rows never hit") {
-  const std::vector<std::pair<Shape, std::int64_t>> cases{
-      {{1, 2, 1}, 1}, {{9, 7, 5}, 60}, {{400, 300, 33}, 100}, {{50, 3000, 128}, 501}};
-  for (const auto& [shape, count] : cases) {
-    const std::vector<float> users = random_values(shape.users * shape.width, 4);
-    const std::vector<float> items = random_values(shape.items * shape.width, 5);
-    const Triples triples = random_triples(count, shape.users, shape.items);
-    const auto [d_users, d_items] =
-        naive_gradients(shape, to_double(users), to_double(items), triples, count, 0.7);
-    const double loss = naive_loss(shape, to_double(users), to_double(items), triples, count);
-    for_each_backend([&, s = shape, n = count, &du = d_users, &di = d_items](Backend& backend) {
-      const Result result = run(backend, s, users, items, triples, n, 0.7f);
-      CHECK(result.loss == Approx(loss).epsilon(1e-6));
-      CHECK(relative_error(result.d_users, du) < 2e-6);
-      CHECK(relative_error(result.d_items, di, 1e-6) < 2e-6);
-      for (std::size_t i = 0; i < du.size(); ++i) CHECK((du[i] != 0.0 || result.d_users[i] == 0.0f));
-    });
+TEST_CASE("bpr equals the sum over triples, its gradients central differences") {
+  for (const BprSum sum : all) {
+    check_operator(bpr(batch_case(1, 2, 1, 1, 1), sum));
+    check_operator(bpr(batch_case(9, 7, 5, 60, 60), sum));
+    check_operator(bpr(batch_case(6, 8, 8, 40, 31), sum));
   }
+  // More columns than a warp takes at once, more triples than a block, more rows than all warps.
+  check_outputs(bpr(batch_case(40, 30, 33, 100, 100), BprSum::mean_log2));
+  check_outputs(bpr(batch_case(20, 30, 132, 300, 290), BprSum::mean_log2));
+  check_outputs(bpr(batch_case(50, 600, 20, 501, 501), BprSum::mean));
 }
 
-TEST_CASE("bpr's gradients equal central differences") {
-  const Shape shape{4, 5, 3};
-  const Triples triples{{0, 0, 2, 0, 3, 2}, {1, 1, 4, 2, 0, 2}, {4, 2, 1, 1, 1, 0}};
-  const std::vector<float> users = random_values(12, 6), items = random_values(15, 7);
-  const std::vector<double> u0 = to_double(users), i0 = to_double(items);
-  const auto by_user = [&](const std::vector<double>& at) {
-    return 3.0 * naive_loss(shape, at, i0, triples, 6);
-  };
-  const auto by_item = [&](const std::vector<double>& at) {
-    return 3.0 * naive_loss(shape, u0, at, triples, 6);
-  };
-  for_each_backend([&](Backend& backend) {
-    const Result result = run(backend, shape, users, items, triples, 6, 3.0f);
-    CHECK(relative_error(result.d_users, central_differences(by_user, u0)) < 1e-6);
-    CHECK(relative_error(result.d_items, central_differences(by_item, i0)) < 1e-6);
-    for (int j = 0; j < 3; ++j) {
-      CHECK(result.d_users[3 + j] == 0.0f);
-      CHECK(result.d_items[9 + j] == 0.0f);
+TEST_CASE("bpr: rows outside the batch have the gradient 0") {
+  for_each_backend([](Backend& backend) {
+    const BatchCase c{4, 5, 3, {{0, 0, 2, 0, 3, 2}, {1, 1, 4, 2, 0, 2}, {4, 2, 1, 1, 1, 0}}, 6};
+    const auto result = run_operator(backend, bpr(c, BprSum::mean_log2));
+    for (std::size_t j = 0; j < 3; ++j) {
+      CHECK(result[1][3 + j] == 0.0f);
+      CHECK(result[2][9 + j] == 0.0f);
     }
   });
 }
 
-TEST_CASE("bpr as a mean and as a sum of natural logarithms") {
-  const Shape shape{40, 70, 24};
-  const std::vector<float> users = random_values(40 * 24, 8), items = random_values(70 * 24, 9);
-  const Triples triples = random_triples(150, 40, 70);
-  const double log2_loss = naive_loss(shape, to_double(users), to_double(items), triples, 130);
-  for (const auto& [sum, factor] :
-       {std::pair{BprSum::mean, std::log(2.0)}, {BprSum::sum, 130.0 * std::log(2.0)}}) {
-    const auto [d_users, d_items] =
-        naive_gradients(shape, to_double(users), to_double(items), triples, 130, 0.5 * factor);
-    for_each_backend([&, s = sum, f = factor, &du = d_users, &di = d_items](Backend& backend) {
-      const Result result = run(backend, shape, users, items, triples, 130, 0.5f, s);
-      CHECK(result.loss == Approx(f * log2_loss).epsilon(1e-6));
-      CHECK(relative_error(result.d_users, du) < 1e-6);
-      CHECK(relative_error(result.d_items, di) < 1e-6);
-    });
-  }
-}
-
-TEST_CASE("bpr of a batch that is not full looks at its first triples alone") {
-  const Shape shape{20, 30, 17};
-  const std::vector<float> users = random_values(20 * 17, 1), items = random_values(30 * 17, 2);
-  Triples triples = random_triples(90, 20, 30);
-  const auto [d_users, d_items] =
-      naive_gradients(shape, to_double(users), to_double(items), triples, 41, 1.0);
-  const double loss = naive_loss(shape, to_double(users), to_double(items), triples, 41);
-  for (std::int64_t i = 41; i < 90; ++i) {
-    triples.users[i] = triples.positives[i] = triples.negatives[i] = std::numeric_limits<std::int32_t>::max();
-  }
-  for_each_backend([&, &du = d_users, &di = d_items](Backend& backend) {
-    const Result result = run(backend, shape, users, items, triples, 41, 1.0f);
-    CHECK(result.loss == Approx(loss).epsilon(1e-6));
-    CHECK(relative_error(result.d_users, du) < 1e-6);
-    CHECK(relative_error(result.d_items, di) < 1e-6);
+TEST_CASE("bpr of scores far apart neither overflows nor vanishes wrongly") {
+  for_each_backend([](Backend& backend) {
+    const auto result =
+        run_operator(backend, bpr(of_differences({1000.0f, -1000.0f, 0.0f, 40.0f}), BprSum::sum));
+    CHECK(result[0][0] == Approx(1000.0 + std::log(2.0)).epsilon(1e-6));
+    // Of the first nothing is left; of the last what a float holds.
+    CHECK(result[2][0] == 0.0f);
+    CHECK(result[2][2] == Approx(0.7 * 1000.0).epsilon(1e-6));
+    CHECK(result[2][4] == 0.0f);
+    CHECK(result[2][6] == Approx(-0.7 * 40.0 * std::exp(-40.0)).epsilon(1e-5).margin(0.0));
+    // A loss that is the logarithm of a number next to 1.
+    const auto tiny = run_operator(backend, bpr(of_differences({40.0f, 50.0f}), BprSum::sum));
+    CHECK(tiny[0][0] == Approx(std::exp(-40.0) + std::exp(-50.0)).epsilon(1e-6).margin(0.0));
+    const auto none = run_operator(backend, bpr(of_differences({1.0f, std::nanf("")}), BprSum::sum));
+    CHECK(std::isnan(none[0][0]));
   });
 }
 
-TEST_CASE("bpr of scores far apart neither overflows nor vanishes wrongly") {
-  // One user of value 1; items 0 and 1 lie 2,000 apart.
-  const Shape shape{1, 2, 1};
+TEST_CASE("bpr of large scores that nearly cancel") {
+  // 10,000 (1, -1 + 2^-20, 0, 0): a lane that adds floats up loses half of what is left.
+  BatchCase c{1, 2, 4, {{0}, {0}, {1}}, 1};
+  c.user_values = {10007.0f, 10007.0f, 0.0f, 0.0f};
+  c.item_values = {1.0f, 0x1.ffffep-1f, 0.0f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f};
+  const double difference = 10007.0 * (1.0 + 0x1.ffffep-1 - 2.0);
   for_each_backend([&](Backend& backend) {
-    const Result right = run(backend, shape, {1.0f}, {1000.0f, -1000.0f}, {{0}, {0}, {1}}, 1, 1.0f);
-    CHECK(right.loss == 0.0f);
-    CHECK(right.d_items == std::vector<float>{0.0f, 0.0f});
-    const Result wrong = run(backend, shape, {1.0f}, {1000.0f, -1000.0f}, {{0}, {1}, {0}}, 1, 1.0f);
-    CHECK(wrong.loss == Approx(2000.0 / std::log(2.0)));
-    CHECK(wrong.d_items[0] == Approx(1.0 / std::log(2.0)));
-    CHECK(wrong.d_items[1] == Approx(-1.0 / std::log(2.0)));
-    CHECK(wrong.d_users[0] == Approx(2000.0 / std::log(2.0)));
-    const Result even = run(backend, shape, {1.0f}, {5.0f, 5.0f}, {{0}, {1}, {0}}, 1, 1.0f);
-    CHECK(even.loss == 1.0f);
-    CHECK(even.d_items[0] == Approx(0.5 / std::log(2.0)));
-    const Result close = run(backend, shape, {1.0f}, {20.0f, 0.0f}, {{0}, {0}, {1}}, 1, 1.0f);
-    CHECK(close.loss == Approx(std::exp(-20.0) / std::log(2.0)));
+    if (dynamic_cast<CpuBackend*>(&backend) != nullptr) return;  // which adds floats up
+    const auto result = run_operator(backend, bpr(c, BprSum::sum));
+    CHECK(result[0][0] == Approx(std::log1p(std::exp(-difference))).epsilon(1e-6));
+    CHECK(result[2][0] == Approx(-0.7 * 10007.0 / (1.0 + std::exp(difference))).epsilon(1e-6));
   });
 }
 
 TEST_CASE("bpr gives the same bits on any number of threads") {
-  const Shape shape{700, 500, 65};
-  const std::vector<float> users = random_values(700 * 65, 1), items = random_values(500 * 65, 2);
-  const Triples triples = random_triples(1000, 60, 500);
-  check_same_bits([&](Backend& backend) { return run(backend, shape, users, items, triples, 999, 1.0f); });
+  check_threads(bpr(batch_case(700, 500, 65, 1000, 999), BprSum::mean_log2));
 }
 
 TEST_CASE("bpr refuses an empty batch and other shapes") {
+  check_refuses(bpr(batch_case(3, 4, 2, 5, 5), BprSum::mean), {2});  // but the loss
   CpuBackend backend(1);
-  const Triples triples{{0, 0}, {0, 0}, {1, 1}};
-  CHECK_THROWS_AS(run(backend, {1, 2, 1}, {1.0f}, {1.0f, 2.0f}, triples, 0, 1.0f), Error);
-  CHECK_THROWS_AS(run(backend, {1, 2, 1}, {1.0f}, {1.0f, 2.0f}, triples, 3, 1.0f), Error);
-  std::vector<float> values(20);
-  std::vector<std::int32_t> indices(3);
-  const StepState state{0, 0, 0, 1};
-  float loss = 0.0f;
-  const IndexView one(indices.data(), 1);
-  const MatrixView users(values.data(), 2, 2), items(values.data(), 2, 3);
-  CHECK_THROWS_AS(backend.bpr(users, items, {one, one, one}, {indices, indices}, &state, BprSum::mean, 1.0f,
-                              &loss, users, items, {}),
-                  Error);
+  for (const std::int64_t count : {0, 3}) {
+    const BatchCase c{1, 2, 1, {{0, 0}, {0, 0}, {1, 1}}, count};
+    CHECK_THROWS_AS(run_operator(backend, bpr(c, BprSum::mean)), Error);
+  }
 }

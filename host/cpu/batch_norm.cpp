@@ -59,7 +59,7 @@ void CpuBackend::batch_norm(ConstMatrixView x, ConstVectorView scale, ConstVecto
   for (std::int64_t j = 0; j < columns; ++j) {
     const double average = totals[j] / static_cast<double>(rows);
     const double variance =
-        std::max(0.0, totals[columns + j] / static_cast<double>(rows) - average * average);
+        std::max(totals[columns + j] / static_cast<double>(rows) - average * average, 0.0);
     mean[j] = static_cast<float>(average);
     inverse_deviation[j] = static_cast<float>(1.0 / std::sqrt(variance + epsilon));
   }
@@ -72,7 +72,7 @@ void CpuBackend::batch_norm(ConstMatrixView x, ConstVectorView scale, ConstVecto
       for (std::int64_t j = 0; j < columns; ++j) {
         const float normal = (in[j] - mean[j]) * inverse_deviation[j];
         const float value = scale[j] * normal + shift[j];
-        out[j] = relu ? std::max(0.0f, value) : value;
+        out[j] = relu && value <= 0.0f ? 0.0f : value;  // what is no number stays none
       }
     }
   });

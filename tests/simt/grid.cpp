@@ -35,7 +35,7 @@ struct Thread {
   unsigned mask = 0;
   WarpOperation operation = nullptr;
   void* payload = nullptr;
-  std::uint32_t priority = 0;
+  std::size_t rank = 0;  ///< of those that can go on, one of the lowest rank does
   unsigned copy_group = 0;
   std::vector<PendingCopy> copies;
 
@@ -78,9 +78,9 @@ std::string place(const Site& site) {
   return file.substr(file.rfind('/') + 1) + ':' + std::to_string(site.line());
 }
 
-/// Who goes on, of those that can. Drawn evenly, nobody ever falls far behind; a warp or a block that the
-/// others overtake wherever they can meets what the even order spares it.
-enum class Schedule { even, slow_warps, slow_blocks };
+/// Who goes on, of those that can. Drawn evenly from all of them, nobody ever falls far behind; a warp or a
+/// block that goes on only where all before it wait meets what the even order spares it.
+enum class Schedule { even, ranked_warps, ranked_blocks };
 
 /// One launch in progress. The running thread reaches it through `run`.
 class Run {
@@ -105,21 +105,15 @@ class Run {
   void start_block(Block& block);
   /// Takes one of the ready threads and makes it the current one.
   Thread& next();
-  std::size_t pick();
   std::string explain_deadlock() const;
 
-  struct Ready {
-    Thread* thread;
-    std::uint32_t priority;
-  };
-
-  Schedule schedule_;
   std::vector<Block> blocks_;  ///< those that are resident
   std::vector<std::uint32_t> order_;
   std::size_t started_ = 0;
   std::size_t unfinished_threads_ = 0;
   std::size_t at_grid_barrier_ = 0;
-  std::vector<Ready> ready_;
+  std::vector<std::vector<Thread*>> ready_;  ///< by rank
+  std::size_t ready_count_ = 0;
   Fiber scheduler_;
 };
 
@@ -146,8 +140,7 @@ void run_threads() {
 thread_local FiberPool fibers(&run_threads);
 thread_local SharedRegions shared_regions;
 
-Run::Run(const KernelLaunch& launch_, Random& random_)
-    : launch(launch_), random(random_), schedule_(Schedule::even) {
+Run::Run(const KernelLaunch& launch_, Random& random_) : launch(launch_), random(random_) {
   const std::size_t count = std::size_t{launch.grid.x} * launch.grid.y * launch.grid.z;
   const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
   order_.resize(count);
@@ -155,18 +148,23 @@ Run::Run(const KernelLaunch& launch_, Random& random_)
   for (std::size_t i = count; i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
   // Blocks of a plain launch run one after the other or two at a time; neither may change the result.
   const std::size_t resident = launch.cooperative ? count : std::min<std::size_t>(count, 1 + random.below(2));
-  schedule_ = static_cast<Schedule>(random.below(3));
+  const auto schedule = static_cast<Schedule>(random.below(3));
+  const std::size_t warps = (threads + warp_size - 1) / warp_size;
+  std::vector<std::size_t> ranks(schedule == Schedule::even           ? 1
+                                 : schedule == Schedule::ranked_warps ? resident * warps
+                                                                      : resident);
+  std::iota(ranks.begin(), ranks.end(), std::size_t{0});
+  for (std::size_t i = ranks.size(); i > 1; --i) std::swap(ranks[i - 1], ranks[random.below(i)]);
+  ready_.resize(ranks.size());
   blocks_.resize(resident);
   for (std::size_t slot = 0; slot < resident; ++slot) {
     blocks_[slot].threads.resize(threads);
     blocks_[slot].shared = &shared_regions.at(slot);
     blocks_[slot].in_warp_operation.assign((threads + warp_size - 1) / warp_size, 0u);
-    std::uint32_t priority = 0;
     for (unsigned number = 0; number < threads; ++number) {
       Thread& thread = blocks_[slot].threads[number];
-      if (number == 0 || (schedule_ == Schedule::slow_warps && number % warp_size == 0))
-        priority = static_cast<std::uint32_t>(random.bits());
-      thread.priority = priority;
+      if (schedule == Schedule::ranked_warps) thread.rank = ranks[slot * warps + number / warp_size];
+      if (schedule == Schedule::ranked_blocks) thread.rank = ranks[slot];
       thread.fiber = &fibers.at(slot * threads + number);
       thread.block = &blocks_[slot];
       thread.number = number;
@@ -193,25 +191,19 @@ void Run::start_block(Block& block) {
 
 void Run::make_ready(Thread& thread) {
   thread.wait = Wait::none;
-  ready_.push_back({&thread, thread.priority});
-}
-
-std::size_t Run::pick() {
-  std::size_t best = random.below(ready_.size());
-  if (schedule_ == Schedule::even) return best;
-  // The best of a few is nearly always one of the first, and soon found.
-  for (int draw = 0; draw < 7; ++draw) {
-    const std::size_t other = random.below(ready_.size());
-    if (ready_[other].priority > ready_[best].priority) best = other;
-  }
-  return best;
+  ready_[thread.rank].push_back(&thread);
+  ++ready_count_;
 }
 
 Thread& Run::next() {
-  const std::size_t picked = pick();
-  current = ready_[picked].thread;
-  ready_[picked] = ready_.back();
-  ready_.pop_back();
+  std::size_t rank = 0;
+  while (ready_[rank].empty()) ++rank;
+  std::vector<Thread*>& ready = ready_[rank];
+  const std::size_t pick = random.below(ready.size());
+  current = ready[pick];
+  ready[pick] = ready.back();
+  ready.pop_back();
+  --ready_count_;
   threadIdx = current->index;
   blockIdx = current->block->index;
   return *current;
@@ -219,7 +211,7 @@ Thread& Run::next() {
 
 void Run::switch_away() {
   Fiber& from = *current->fiber;
-  Fiber& to = ready_.empty() || !fault.empty() ? scheduler_ : *next().fiber;
+  Fiber& to = ready_count_ == 0 || !fault.empty() ? scheduler_ : *next().fiber;
   if (&to != &from) from.switch_to(to);
 }
 
@@ -251,7 +243,7 @@ void Run::to_end() {
   gridDim = launch.grid;
   for (Block& block : blocks_) start_block(block);
   while (unfinished_threads_ > 0) {
-    if (ready_.empty()) {
+    if (ready_count_ == 0) {
       fault = explain_deadlock();
       break;
     }

@@ -69,7 +69,10 @@ def pattern(text):
 
 def plant(mutant):
     """The kernel's text with the mistake in it; None where its old text is not there just once."""
-    text = (ROOT / "kernels" / mutant.kernel).read_text(encoding="utf-8")
+    file = ROOT / "kernels" / mutant.kernel
+    if not file.exists():
+        return None
+    text = file.read_text(encoding="utf-8")
     begin = 0
     if mutant.anchor:
         anchors = list(pattern(mutant.anchor).finditer(text))
