@@ -19,6 +19,25 @@ TEST_CASE("accumulate_losses forms the weighted total and adds every term to its
   });
 }
 
+TEST_CASE("accumulate_losses of more terms than a warp, in their order") {
+  for_each_backend([](Backend& backend) {
+    std::vector<float> terms = random_values(71, 1);
+    const std::vector<float> weights = random_values(70, 2);
+    // In this order nothing of the second is left.
+    terms[0] = 1e30f / weights[0];
+    terms[2] = -1e30f / weights[2];
+    double total = 0.0;
+    for (std::size_t t = 0; t < 70; ++t)
+      total += static_cast<double>(weights[t]) * static_cast<double>(terms[t]);
+    const Buffer<float> device = to_device(backend, terms), device_weights = to_device(backend, weights);
+    const Buffer<double> sums = to_device(backend, std::vector<double>(71));
+    backend.accumulate_losses(device.span(), device_weights.span(), sums.span());
+    CHECK(device.download().back() == static_cast<float>(total));
+    CHECK(sums.download().back() == static_cast<double>(static_cast<float>(total)));
+    CHECK(sums.download()[69] == static_cast<double>(terms[69]));
+  });
+}
+
 TEST_CASE("accumulate_losses keeps sums in double precision") {
   for_each_backend([](Backend& backend) {
     const Buffer<float> terms = to_device(backend, std::vector<float>{0.1f, 0.0f});

@@ -94,6 +94,33 @@ TEST_CASE("adam follows the algorithm over several steps") {
   });
 }
 
+TEST_CASE("adam: each arena alone out of line") {
+  for_each_backend([](Backend& backend) {
+    constexpr std::int64_t count = 1002;
+    const std::vector<float> gradients = random_values(count, 2), values = random_values(count, 1);
+    for (std::size_t alone = 0; alone < 4; ++alone) {
+      std::vector<Buffer<float>> memory;
+      std::vector<VectorView> arenas;
+      for (std::size_t k = 0; k < 4; ++k) {
+        std::vector<float> all(static_cast<std::size_t>(count + 1), 0.0f);
+        const std::size_t first = k == alone ? 1 : 0;
+        const std::vector<float>& from = k == 0 ? values : gradients;
+        if (k < 2) std::copy(from.begin(), from.end(), all.begin() + static_cast<std::ptrdiff_t>(first));
+        memory.push_back(to_device(backend, all));
+        arenas.push_back(memory.back().span().subspan(first, count));
+      }
+      const Buffer<OptimizerState> state =
+          to_device(backend, std::vector<OptimizerState>{{0, learning_rate}});
+      backend.adam(arenas[0], arenas[1], arenas[2], arenas[3], settings, state.data());
+      Reference reference{to_double(values), std::vector<double>(count), std::vector<double>(count)};
+      reference.step(gradients, 1);
+      std::vector<float> after = memory[0].download();
+      after.erase(alone == 0 ? after.begin() : after.end() - 1);
+      CHECK(relative_error(after, reference.parameters) < 1e-6);
+    }
+  });
+}
+
 TEST_CASE("adam takes its corrections from the number of steps finished") {
   for_each_backend([](Backend& backend) {
     const Arenas arenas(backend, 100);

@@ -56,6 +56,11 @@ TEST_CASE("advance_step counts an update of the optimizers that are named") {
     CHECK(now[2].step == 10);
     CHECK(now[2].learning_rate == 0.3);
     CHECK(state.download().front().step == 2);
+    const Buffer<OptimizerState> eight = to_device(backend, std::vector<OptimizerState>(8));
+    std::vector<OptimizerState*> all;
+    for (int i = 0; i < 8; ++i) all.push_back(eight.data() + i);
+    backend.advance_step(state.data(), 10, 4, all);
+    for (const OptimizerState& optimizer : eight.download()) CHECK(optimizer.step == 1);
     const std::vector<OptimizerState*> many(9, optimizers.data());
     CHECK_THROWS_AS(backend.advance_step(state.data(), 10, 4, many), Error);
   });

@@ -207,6 +207,19 @@ TEST_CASE("contrastive_alignment: keys in several ranges, rows of 32 and wide on
   });
 }
 
+TEST_CASE("contrastive_alignment: ranges of keys that do not come out even") {
+  // On CUDA thirteen tiles in three ranges, the last of which would end behind all memory.
+  const Problem p{820, 33, 0.2, false, {}};
+  const std::vector<float> text = unit_rows(p.n, p.width, 16), visual = unit_rows(p.n, p.width, 17);
+  std::vector<double> gradient;
+  const double loss = reference(p, joined(text, visual), &gradient);
+  for_each_backend([&](Backend& backend) {
+    const Result result = run(backend, p, text, visual, 1.0f);
+    CHECK(result.loss == Approx(loss).epsilon(1e-6));
+    CHECK(relative_error(result.gradient, gradient) < 1e-5);
+  });
+}
+
 TEST_CASE("contrastive_alignment: what is not a number is in the loss and in its row's gradient") {
   const std::int64_t width = GENERATE(32, 40);
   const Problem p{70, width, 0.1, false, {}};

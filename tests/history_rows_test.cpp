@@ -46,6 +46,24 @@ TEST_CASE("history_rows: ones at the history, or everywhere else, and nothing be
   });
 }
 
+TEST_CASE("history_rows: more columns than a block's threads, and a history as long") {
+  for_each_backend([](Backend& backend) {
+    std::vector<std::vector<std::int32_t>> long_histories(2);
+    for (std::int32_t item = 0; item < 700; item += 2) long_histories[1].push_back(item);
+    const DeviceCsr history(backend, long_histories, 700);
+    const Buffer<std::int32_t> users = to_device(backend, std::vector<std::int32_t>{1, 0});
+    const Buffer<StepState> state = to_device(backend, std::vector<StepState>{{1, 2, 3, 2}});
+    const StridedMatrix y(backend, 2, 700, 4);
+    backend.history_rows(history.pattern(), users.span(), false, state.data(), y.view());
+    std::vector<float> expected(1400, 0.0f);
+    for (std::size_t item = 0; item < 700; item += 2) expected[item] = 1.0f;
+    CHECK(y.values() == expected);
+    backend.history_rows(history.pattern(), users.span(), true, state.data(), y.view());
+    for (float& value : expected) value = 1.0f - value;
+    CHECK(y.values() == expected);
+  });
+}
+
 TEST_CASE("history_rows gives the same bits on any number of threads") {
   check_same_bits([](Backend& backend) { return rows(backend, true, 5, 2); });
 }

@@ -42,6 +42,26 @@ TEST_CASE("transpose_values brings a pattern's values into the transpose's order
   });
 }
 
+TEST_CASE("transpose_values of a range of rows writes their places alone") {
+  for_each_backend([](Backend& backend) {
+    const LearnedPattern p = random_pattern(std::vector<std::int64_t>(300, 9), 40, 1);
+    const DeviceCsr transpose(backend, p.transposed, 300);
+    const std::vector<float> values = random_values(p.entries(), 2);
+    const Buffer<std::int32_t> index = to_device(backend, p.permutation);
+    const Buffer<float> in = to_device(backend, values), out = garbage(backend, p.entries());
+    backend.transpose_values(transpose.pattern().row_range(7, 20), index.span(), in.span(), out.span());
+    const std::vector<float> result = out.download();
+    std::int64_t t = 0, wrong = 0;
+    for (std::size_t row = 0; row < p.transposed.size(); ++row) {
+      for (std::size_t k = 0; k < p.transposed[row].size(); ++k, ++t) {
+        const bool inside = row >= 7 && row < 27;
+        wrong += inside ? result[t] != values[p.permutation[t]] : result[t] == result[t];
+      }
+    }
+    CHECK(wrong == 0);
+  });
+}
+
 TEST_CASE("transpose_values refuses arrays that are too short") {
   CpuBackend backend(1);
   const LearnedPattern p = random_pattern({2, 2}, 3, 3);

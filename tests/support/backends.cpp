@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "support/catch.hpp"
+#include "support/strided.hpp"
 
 #if defined(SEA_TEST_CPU)
 #include "sea/cpu.hpp"
@@ -23,6 +24,7 @@ unsigned char workspace_garbage = 0xFF;
 
 #if !defined(SEA_TEST_CPU)
 void run_on_cuda(const std::function<void(Backend&)>& body, const CudaSettings& settings) {
+  strided_matrices = 0;
   CudaBackend backend(settings);
   INFO("backend: " << backend.description());
   body(backend);
