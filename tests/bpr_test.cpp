@@ -73,6 +73,7 @@ TEST_CASE("bpr equals the sum over triples, its gradients central differences") 
   check_outputs(bpr(batch_case(40, 30, 33, 100, 100), BprSum::mean_log2));
   check_outputs(bpr(batch_case(20, 30, 132, 300, 290), BprSum::mean_log2));
   check_outputs(bpr(batch_case(50, 600, 20, 501, 501), BprSum::mean));
+  check_outputs(bpr(batch_case(60, 90, 132, 10, 10), BprSum::mean));
 }
 
 TEST_CASE("bpr: rows outside the batch have the gradient 0") {
@@ -105,16 +106,17 @@ TEST_CASE("bpr of scores far apart neither overflows nor vanishes wrongly") {
 }
 
 TEST_CASE("bpr of large scores that nearly cancel") {
-  // 10,000 (1, -1 + 2^-20, 0, 0): a lane that adds floats up loses half of what is left.
+  // 10,007 (1.1, -1.1 + 2^-20, 0, 0): a lane that adds floats up loses a part of what is left.
   BatchCase c{1, 2, 4, {{0}, {0}, {1}}, 1};
   c.user_values = {10007.0f, 10007.0f, 0.0f, 0.0f};
-  c.item_values = {1.0f, 0x1.ffffep-1f, 0.0f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f};
-  const double difference = 10007.0 * (1.0 + 0x1.ffffep-1 - 2.0);
+  c.item_values = {1.1f, 0x1p-20f, 0.0f, 0.0f, 0.0f, 1.1f, 0.0f, 0.0f};
+  const double difference = 10007.0 * 0x1p-20;
   for_each_backend([&](Backend& backend) {
     if (dynamic_cast<CpuBackend*>(&backend) != nullptr) return;  // which adds floats up
     const auto result = run_operator(backend, bpr(c, BprSum::sum));
     CHECK(result[0][0] == Approx(std::log1p(std::exp(-difference))).epsilon(1e-6));
     CHECK(result[2][0] == Approx(-0.7 * 10007.0 / (1.0 + std::exp(difference))).epsilon(1e-6));
+    CHECK(result[1][1] == Approx(-0.7 * (0x1p-20 - 1.1) / (1.0 + std::exp(difference))).epsilon(1e-5));
   });
 }
 

@@ -80,15 +80,17 @@ struct Result {
   std::vector<float> parameters, first_moment, second_moment, losses;
 };
 
-Result run(Backend& backend, const Problem& p) {
+/// `alone`: the number of a matrix, x and y of each pair, that is out of line where the others are not.
+Result run(Backend& backend, const Problem& p, std::size_t alone = 99) {
   std::vector<StridedMatrix> matrices;
   matrices.reserve(2 * p.x.size());
   std::vector<PairView> pairs;
   // Rows that are aligned to 16 bytes, and rows that are not.
-  const bool aligned = p.n % 4 == 0 && p.width % 4 == 0;
+  const bool aligned = p.width % 4 == 0 && (p.n % 4 == 0 || alone < 2 * p.x.size());
   for (std::size_t pair = 0; pair < p.x.size(); ++pair) {
-    const StridedMatrix& x = matrices.emplace_back(backend, p.x[pair], p.n, p.width, aligned ? 4 : 1);
-    const StridedMatrix& y = matrices.emplace_back(backend, p.y[pair], p.n, p.width, aligned ? 8 : 5);
+    const auto gap = [&](std::int64_t of) { return of + (matrices.size() == alone ? 1 : 0); };
+    const StridedMatrix& x = matrices.emplace_back(backend, p.x[pair], p.n, p.width, gap(aligned ? 4 : 1));
+    const StridedMatrix& y = matrices.emplace_back(backend, p.y[pair], p.n, p.width, gap(aligned ? 8 : 5));
     pairs.push_back({x.view(), y.view()});
   }
   const Buffer<float> parameters = to_device(backend, p.parameters);
@@ -142,6 +144,46 @@ TEST_CASE("club_fit: more rows than stay in the shared memory of a GPU, as one C
     CHECK(relative_error(result.first_moment, to_double(expected.first_moment)) < 1e-5);
     CHECK(relative_error(result.losses, to_double(expected.losses)) < 1e-6);
   });
+}
+
+TEST_CASE("club_fit: each matrix alone out of line") {
+  const Problem p = make_problem(70, 32, 8, 2, 2);
+  const Reference expected = fit(p);
+  for_each_backend([&](Backend& backend) {
+    for (std::size_t alone = 0; alone < 4; ++alone) {
+      const Result result = run(backend, p, alone);
+      CHECK(relative_error(result.first_moment, expected.first_moment) < 1e-5);
+      CHECK(result.losses[1] == Approx(expected.losses[1]).epsilon(1e-5));
+    }
+  });
+}
+
+TEST_CASE("club_fit: more tiles than parts of the sum, and more steps than the corrections of a block") {
+  for (const auto& [n, width, hidden, steps] :
+       {std::tuple{4200, 2, 1, 2}, std::tuple{4200, 32, 8, 2}, std::tuple{70, 32, 8, 67}}) {
+    CAPTURE(n, width, hidden, steps);
+    const Problem p = make_problem(n, width, hidden, 1, steps);
+    const Reference expected = fit(p);
+    for_each_backend([&](Backend& backend) {
+      const Result result = run(backend, p);
+      CHECK(relative_error(result.first_moment, expected.first_moment) < 1e-5);
+      CHECK(result.losses.back() == Approx(expected.losses.back()).epsilon(1e-5));
+    });
+  }
+}
+
+TEST_CASE("club_fit: what is no number reaches the losses") {
+  for (const auto& [width, hidden] : {std::pair{4, 3}, {32, 8}}) {
+    for (const bool in_x : {true, false}) {
+      Problem p = make_problem(9, width, hidden, 2, 2);
+      (in_x ? p.x : p.y)[1][7] = std::nanf("");
+      for_each_backend([&](Backend& backend) {
+        const Result result = run(backend, p);
+        CHECK(std::isnan(result.losses[0]));
+        CHECK(std::isnan(result.losses[1]));
+      });
+    }
+  }
 }
 
 TEST_CASE("club_fit: the reference's gradient is that of its loss") {

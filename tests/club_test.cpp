@@ -142,9 +142,14 @@ TEST_CASE("club: more rows than blocks have activations of their own") {
 }
 
 TEST_CASE("club: what is not a number stays one") {
-  Problem p = make_problem(20, 4, 3);
-  p.generic[13] = std::nanf("");
-  for_each_backend([&](Backend& backend) { CHECK(std::isnan(run(backend, p, 1.0f).loss)); });
+  for (const auto& [width, hidden] : {std::pair{4, 3}, {32, 8}}) {
+    const Problem clean = make_problem(20, width, hidden);
+    for (const std::size_t place : {0, 1, 2}) {
+      Problem p = clean;
+      (place == 0 ? p.generic : place == 1 ? p.unique : p.parameters)[13] = std::nanf("");
+      for_each_backend([&](Backend& backend) { CHECK(std::isnan(run(backend, p, 1.0f).loss)); });
+    }
+  }
 }
 
 TEST_CASE("club: the same bits on any number of threads") {

@@ -112,6 +112,24 @@ TEST_CASE("cosine_scale of zero and tiny rows, and their gradients") {
   });
 }
 
+TEST_CASE("cosine_scale_backward: products beyond float, and a partner below the floor") {
+  Operator large = cosine_scale_backward(2, 2);
+  large.inputs[0].values = {2e19f, 1e19f, 3e19f, -1e19f};
+  large.inputs[1].values = {700.0f, -900.0f, 1100.0f, 400.0f};
+  large.inputs[2].values = {3e19f, 1e19f, 2e19f, 2e19f};
+  large.differences = nullptr;
+  large.nan = NanCheck::none;
+  check_operator(large);
+  for_each_backend([](Backend& backend) {
+    const StridedMatrix x(backend, {3.0f, 4.0f}, 1, 2), e(backend, {3e-9f, 4e-9f}, 1, 2),
+        dy(backend, {1.0f, 1.0f}, 1, 2), dx(backend, 1, 2), de(backend, 1, 2);
+    backend.cosine_scale_backward(x.view(), e.view(), dy.view(), dx.view(), de.view());
+    // c = 0.5, s = 7: s X / (5 * 1e-8), nothing taken away at the floor.
+    CHECK(de.values()[0] == Approx(7.0 * 3.0 / 5e-8).epsilon(1e-6));
+    CHECK(de.values()[1] == Approx(7.0 * 4.0 / 5e-8).epsilon(1e-6));
+  });
+}
+
 TEST_CASE("cosine_scale gives the same bits on any number of threads") {
   check_threads(cosine_scale(700, 65));
   check_threads(cosine_scale_backward(700, 65));

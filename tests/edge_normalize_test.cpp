@@ -116,6 +116,22 @@ TEST_CASE("edge_normalize: rows whose sum is not positive give 0 in their row an
   });
 }
 
+TEST_CASE("edge_normalize: a sum beyond float") {
+  for_each_backend([](Backend& backend) {
+    std::vector<std::int32_t> all(64);
+    std::iota(all.begin(), all.end(), 0);
+    LearnedPattern::Rows rows(64);
+    rows[0] = all;  // two entries of each lane
+    rows[1] = {1};
+    const LearnedPattern p(rows, 64);
+    std::vector<float> values(65, 3e38f);
+    values[64] = 1.0f;
+    const Result result = run(backend, p, values, std::vector<float>(65, 1.0f));
+    CHECK(result.roots[0] == Approx(1.0 / std::sqrt(64.0 * 3e38)).epsilon(1e-6).margin(0.0));
+    CHECK(result.roots[1] == 1.0f);
+  });
+}
+
 TEST_CASE("edge_normalize: a NaN is its row's and its column's") {
   const std::int64_t n = 33;
   const LearnedPattern p = random_pattern(std::vector<std::int64_t>(n, 6), n, 4);

@@ -60,6 +60,7 @@ TEST_CASE("embedding_norm equals the sum over triples, its gradients central dif
     check_outputs(embedding_norm(batch_case(12, 20, 33, 15, 15), norm));
     check_outputs(embedding_norm(batch_case(12, 20, 132, 300, 290), norm));
     check_outputs(embedding_norm(batch_case(90, 200, 4, 40, 33), norm));
+    check_outputs(embedding_norm(batch_case(60, 90, 132, 10, 10), norm));
   }
 }
 

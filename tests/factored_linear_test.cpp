@@ -1,5 +1,6 @@
-#include "support/backends.hpp"
-#include "support/catch.hpp"
+#include <cmath>
+
+#include "support/operator_check.hpp"
 #include "support/reference.hpp"
 
 using namespace sea;
@@ -207,6 +208,186 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
       CHECK(v1.gap_untouched());
     }
   });
+}
+
+namespace {
+
+/// Where the packs of 16 bytes end and tiles of 64 columns begin: readers as wide as packs are and not, that
+/// begin where a pack does and not, in a tile's last column, and more outputs than a block has threads.
+std::vector<Shape> places() {
+  return {{5, 72, 8, {{4, 0, 64}, {8, 64, 8}}}, {3, 8, 4, {{3, 0, 6}, {2, 4, 4}}},
+          {3, 8, 4, {{3, 0, 4}, {2, 2, 4}}},    {4, 80, 12, {{2, 63, 17}, {17, 0, 40}}},
+          {3, 70, 133, {{2, 0, 70}}},           {2, 300, 4, {{290, 4, 292}}}};
+}
+
+std::vector<LinearReader> readers_of(const Shape& shape, const Views& weights, const Views& biases) {
+  std::vector<LinearReader> readers;
+  for (std::size_t r = 0; r < shape.readers.size(); ++r)
+    readers.push_back({weights[r], vector_of(biases[r]), shape.readers[r].first_column});
+  return readers;
+}
+
+/// The readers' weights, their biases, X, the wide weight and its bias to M and Y. What comes of what is no
+/// number reaches further than in the layer itself: M mixes the columns.
+Operator factored_linear(const Shape& shape) {
+  Operator described;
+  for (const Shape::ReaderShape& reader : shape.readers)
+    described.inputs.push_back({reader.out, reader.columns});
+  for (const Shape::ReaderShape& reader : shape.readers)
+    described.inputs.push_back({1, reader.out, {}, true});
+  const auto count = static_cast<std::ptrdiff_t>(shape.readers.size());
+  described.inputs.insert(described.inputs.end(),
+                          {{shape.n, shape.in}, {shape.width, shape.in}, {1, shape.width, {}, true}});
+  described.outputs = {{shape.out(), shape.in}, {shape.n, shape.out()}};
+  described.run = [=](Backend& backend, const Views& in, const Views& out) {
+    const Views rest(in.begin() + 2 * count, in.end());
+    const GarbageWorkspace workspace(
+        backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out()));
+    backend.factored_linear(
+        rest[0], rest[1], vector_of(rest[2]),
+        readers_of(shape, {in.begin(), in.begin() + count}, {in.begin() + count, in.begin() + 2 * count}),
+        out[0], out[1], workspace);
+  };
+  described.reference = [=](const Values& in) {
+    const Values rest(in.begin() + 2 * count, in.end());
+    std::vector<double> m;
+    for (std::size_t r = 0; r < shape.readers.size(); ++r) {
+      const Shape::ReaderShape& reader = shape.readers[r];
+      const auto first = rest[1].begin() + reader.first_column * shape.in;
+      const std::vector<double> seen(first, first + reader.columns * shape.in);
+      const std::vector<double> rows = naive_product(in[r], seen, reader.out, reader.columns, shape.in);
+      m.insert(m.end(), rows.begin(), rows.end());
+    }
+    return Values{m, naive(shape, rest[0], rest[1], rest[2], {in.begin(), in.begin() + count},
+                           {in.begin() + count, in.begin() + 2 * count})};
+  };
+  described.tolerance = 2e-6;
+  described.nan = NanCheck::none;
+  return described;
+}
+
+/// The forward's inputs and dY to the gradients of the readers' weights and biases, and of the wide bias.
+Operator factored_linear_backward(const Shape& shape) {
+  const std::size_t count = shape.readers.size();
+  Operator forward = factored_linear(shape);
+  forward.outputs.erase(forward.outputs.begin());
+  std::vector<std::size_t> wanted;
+  for (std::size_t k = 0; k < 2 * count; ++k) wanted.push_back(k);
+  wanted.push_back(2 * count + 2);
+  const Run run = [=](Backend& backend, const Views& in, const Views& out) {
+    std::vector<LinearReader> readers;
+    std::vector<LinearReaderGradient> gradients;
+    for (std::size_t r = 0; r < count; ++r) {
+      readers.push_back({in[r], vector_of(in[count + r]), shape.readers[r].first_column});
+      gradients.push_back({out[r], vector_of(out[count + r])});
+    }
+    const Buffer<float> dm = garbage(backend, shape.out() * shape.in);
+    const GarbageWorkspace workspace(
+        backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out()));
+    const Views rest(in.begin() + static_cast<std::ptrdiff_t>(2 * count), in.end());
+    backend.factored_linear_backward(rest[0], rest[1], vector_of(rest[2]), readers, rest[3],
+                                     dm.matrix(shape.out(), shape.in), gradients, vector_of(out[2 * count]),
+                                     workspace);
+  };
+  Operator described = gradient_of(forward, wanted, run, [=](const Values& in) {
+    const Values rest(in.begin() + static_cast<std::ptrdiff_t>(2 * count), in.end());
+    const std::vector<double> dm = naive_product(rest[3], rest[0], shape.out(), shape.n, shape.in, true),
+                              dc =
+                                  naive_product(dm, rest[1], shape.out(), shape.in, shape.width, false, true),
+                              ones(static_cast<std::size_t>(shape.n), 1.0),
+                              sums = naive_product(ones, rest[3], 1, shape.n, shape.out());
+    Values gradients;
+    std::vector<double> dbias(rest[2].size());
+    std::int64_t row = 0;
+    for (std::size_t r = 0; r < count; ++r) {
+      const Shape::ReaderShape& reader = shape.readers[r];
+      gradients.emplace_back();
+      for (std::int64_t o = 0; o < reader.out; ++o) {
+        for (std::int64_t j = 0; j < reader.columns; ++j) {
+          const std::int64_t column = reader.first_column + j;
+          gradients.back().push_back(dc[(row + o) * shape.width + column] + sums[row + o] * rest[2][column]);
+          dbias[column] += sums[row + o] * in[r][o * reader.columns + j];
+        }
+      }
+      row += reader.out;
+    }
+    for (std::size_t r = 0, first = 0; r < count; ++r) {
+      const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(first);
+      gradients.emplace_back(begin, begin + shape.readers[r].out);
+      first += static_cast<std::size_t>(shape.readers[r].out);
+    }
+    gradients.push_back(dbias);
+    return gradients;
+  });
+  described.differences = nullptr;  // which the test above takes
+  described.tolerance = 4e-6;
+  described.nan = NanCheck::none;
+  return described;
+}
+
+/// The readers' weights, dM, the wide weight and its two moments to those three after a step of Adam.
+Operator factored_linear_update(const Shape& shape) {
+  Operator described;
+  for (const Shape::ReaderShape& reader : shape.readers)
+    described.inputs.push_back({reader.out, reader.columns});
+  std::vector<float> second = random_values(shape.width * shape.in, 6);
+  for (float& value : second) value = value * value + 0.1f;
+  described.inputs.insert(described.inputs.end(), {{shape.out(), shape.in},
+                                                   {shape.width, shape.in},
+                                                   {shape.width, shape.in},
+                                                   {shape.width, shape.in, second}});
+  described.outputs.assign(3, {shape.width, shape.in});
+  const std::size_t count = shape.readers.size();
+  described.run = [=](Backend& backend, const Views& in, const Views& out) {
+    for (std::size_t k = 0; k < 3; ++k) backend.scale(1.0f, in[count + 1 + k], out[k]);
+    std::vector<LinearReader> readers;
+    std::vector<Buffer<float>> biases;
+    for (std::size_t r = 0; r < count; ++r) {
+      biases.push_back(garbage(backend, shape.readers[r].out));
+      readers.push_back({in[r], biases.back().span(), shape.readers[r].first_column});
+    }
+    const Buffer<OptimizerState> state = to_device(backend, std::vector<OptimizerState>{{2, 1e-2}});
+    const GarbageWorkspace workspace(
+        backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out()));
+    backend.factored_linear_update(readers, in[count], out[0], out[1], out[2], {}, state.data(), workspace);
+  };
+  described.reference = [=](const Values& in) {
+    Values results(in.end() - 3, in.end());
+    std::vector<double> gradient(results[0].size());
+    std::int64_t row = 0;
+    for (std::size_t r = 0; r < count; ++r) {
+      const Shape::ReaderShape& reader = shape.readers[r];
+      for (std::int64_t o = 0; o < reader.out; ++o, ++row) {
+        for (std::int64_t j = 0; j < reader.columns; ++j) {
+          for (std::int64_t k = 0; k < shape.in; ++k)
+            gradient[(reader.first_column + j) * shape.in + k] +=
+                in[r][o * reader.columns + j] * in[count][row * shape.in + k];
+        }
+      }
+    }
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      double &first = results[1][i], &square = results[2][i];
+      first = 0.9 * first + 0.1 * gradient[i];
+      square = 0.999 * square + 0.001 * gradient[i] * gradient[i];
+      results[0][i] -=
+          1e-2 * (first / (1.0 - std::pow(0.9, 3))) / (std::sqrt(square / (1.0 - std::pow(0.999, 3))) + 1e-8);
+    }
+    return results;
+  };
+  described.tolerance = 4e-6;
+  described.nan = NanCheck::none;
+  return described;
+}
+
+}  // namespace
+
+TEST_CASE("factored_linear and its update, each matrix out of line and with a gap of its own") {
+  for (const Shape& shape : places()) {
+    const auto check = shape.width > 80 || shape.in > 100 ? &check_outputs : &check_operator;
+    check(factored_linear(shape));
+    check(factored_linear_update(shape));
+    check(factored_linear_backward(shape));
+  }
 }
 
 TEST_CASE("factored_linear_backward of no rows gives gradients of zero") {

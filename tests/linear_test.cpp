@@ -50,6 +50,9 @@ TEST_CASE("linear equals a naive loop") {
   check_operator(linear(9, 8, 12));
   check_outputs(linear(1000, 6, 7));
   check_outputs(linear(1025, 33, 16));
+  Operator in_parts = linear(5, 2100, 6);  // a sum that CUDA cuts in parts
+  in_parts.tolerance = 4e-6;
+  check_outputs(in_parts);
 }
 
 TEST_CASE("linear_backward equals central differences, with and without the input's gradient") {
@@ -57,6 +60,7 @@ TEST_CASE("linear_backward equals central differences, with and without the inpu
     check_operator(linear_backward(1, 1, 1, of_x));
     check_operator(linear_backward(7, 3, 5, of_x));
     check_operator(linear_backward(6, 8, 12, of_x));
+    check_operator(linear_backward(4, 5, 5, of_x));
   }
 }
 

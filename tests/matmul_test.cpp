@@ -6,6 +6,7 @@
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/operator_check.hpp"
 #include "support/reference.hpp"
 
 using namespace sea;
@@ -126,6 +127,28 @@ TEST_CASE("matmul: what is not a number stays in its row, whatever its bits are"
       for (std::int64_t j = 0; j < n; ++j) CHECK(std::isnan(values[i * n + j]) == (i == 7));
     }
   });
+}
+
+TEST_CASE("matmul: each operand alone out of line, and rows that end inside a pack") {
+  for (const bool flip_a : {false, true}) {
+    for (const bool flip_b : {false, true}) {
+      for (const auto& [m, n, k] : {std::tuple{9, 12, 20}, {13, 8, 33}, {8, 7, 36}, {70, 68, 12}}) {
+        Operator described;
+        described.inputs = {{flip_a ? k : m, flip_a ? m : k}, {flip_b ? n : k, flip_b ? k : n}};
+        described.outputs = {{m, n}};
+        described.run = [=](Backend& backend, const Views& in, const Views& out) {
+          const auto of = [](bool flip) { return flip ? Transpose::yes : Transpose::no; };
+          backend.matmul(of(flip_a), of(flip_b), 0.5f, in[0], in[1], 0.0f, out[0]);
+        };
+        described.reference = [=, m = m, n = n, k = k](const Values& in) {
+          std::vector<double> c = naive_product(in[0], in[1], m, k, n, flip_a, flip_b);
+          for (double& value : c) value *= 0.5;
+          return Values{c};
+        };
+        check_operator(described);
+      }
+    }
+  }
 }
 
 TEST_CASE("matmul does not read the result where beta is 0") {

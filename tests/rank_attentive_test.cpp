@@ -99,6 +99,25 @@ TEST_CASE("rank_attentive: the best items by a score in double precision") {
   });
 }
 
+TEST_CASE("rank_attentive: thousands of keys, the best ones last, all scores below zero") {
+  for_each_backend([](Backend& backend) {
+    constexpr std::int64_t n = 3000, k = 20;
+    std::vector<float> keys(n * 5 * 4, 0.0f);
+    // The score of key i: the mean of four equal products, and one more.
+    for (std::int64_t i = 0; i < n; ++i) keys[i * 20] = -1.0f - static_cast<float>(n - i) / 1024.0f;
+    for (const auto& [gap, gap_of_keys] : {std::pair{4, 4}, {3, 4}, {4, 3}}) {
+      const StridedMatrix queries(backend, {1.0f, 0.0f, 0.0f, 0.0f, 2.0f, 0.0f, 0.0f, 0.0f}, 2, 4, gap),
+          key_rows(backend, keys, n, 20, gap_of_keys);
+      const Buffer<std::int32_t> ids = to_device(backend, std::vector<std::int32_t>(2 * k, -9));
+      const Buffer<float> scores = garbage(backend, 2 * k);
+      const GarbageWorkspace workspace(backend, backend.rank_attentive_workspace(2, n, 4, k));
+      backend.rank_attentive(queries.view(), key_rows.view(), k, {}, ids.span(), scores.span(), workspace);
+      const std::vector<std::int32_t> found = ids.download();
+      for (std::int64_t j = 0; j < 2 * k; ++j) CHECK(found[j] == n - 1 - j % k);
+    }
+  });
+}
+
 TEST_CASE("rank_attentive: equal scores by the lower id, and none that is not a number") {
   for_each_backend([](Backend& backend) {
     const std::vector<float> queries = {1.0f, 2.0f};

@@ -64,13 +64,14 @@ TEST_CASE("sddmm forms the products of a pattern's entries") {
                                                random_pattern(lengths_of(19, {128, 129, 300, 127}), 400, 4)};
     for (const LearnedPattern& p : patterns) {
       for (const std::int64_t width : {1, 3, 4, 32, 33, 64, 100}) {
-        for (const std::int64_t gap : {0, 1, 4, 8}) {
+        for (const auto& [gap, gap_of_y] : {std::pair{0, 0}, {1, 2}, {4, 8}, {4, 3}, {3, 4}}) {
           const auto rows = static_cast<std::int64_t>(p.rows.size());
           CAPTURE(rows, p.columns, width, gap);
           const std::vector<float> a = random_values(p.entries(), 5);
           const std::vector<float> left = random_values(rows * width, 6),
                                    right = random_values(p.columns * width, 7);
-          const StridedMatrix x(backend, left, rows, width, gap), y(backend, right, p.columns, width, gap);
+          const StridedMatrix x(backend, left, rows, width, gap),
+              y(backend, right, p.columns, width, gap_of_y);
           const DeviceCsr csr(backend, p.rows, p.columns, a);
           const Buffer<float> products = garbage(backend, p.entries()), plain = garbage(backend, p.entries());
           backend.sddmm(csr.view(), x.view(), y.view(), products.span());

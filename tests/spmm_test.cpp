@@ -121,6 +121,29 @@ TEST_CASE("spmm of long rows among short ones") {
   check({12000}, 300, 130);
 }
 
+TEST_CASE("spmm on both sides of a long row, each matrix alone out of line") {
+  const Rows rows = rows_of(mixed_lengths(40, {127, 128, 129, 300, 256}), 90);
+  const std::vector<float> values = random_values(edges_of(rows), 1);
+  for (const std::int64_t width : {8, 36, 68, 132}) {
+    const std::vector<float> source = random_values(90 * width, 2), added = random_values(40 * width, 3);
+    std::vector<double> expected = naive(rows, to_double(values), to_double(source), width);
+    for (std::size_t i = 0; i < added.size(); ++i) expected[i] += added[i];
+    for_each_backend([&](Backend& backend) {
+      const DeviceCsr a(backend, rows, 90, values);
+      for (std::size_t alone = 0; alone < 4; ++alone) {
+        CAPTURE(width, alone);
+        const auto gap = [&](std::size_t n) {
+          return static_cast<std::int64_t>(4 + 4 * n) + (n == alone ? 1 : 0);
+        };
+        const StridedMatrix x(backend, source, 90, width, gap(0)),
+            residual(backend, added, 40, width, gap(1)), y(backend, 40, width, gap(2));
+        backend.spmm(a.view(), x.view(), residual.view(), y.view());
+        CHECK(relative_error(y.values(), expected, 1.0) < 1e-6);
+      }
+    });
+  }
+}
+
 TEST_CASE("spmm of many rows, each block of them") {
   check(mixed_lengths(9000, {100, 1500, 400}), 333, 16);
 }

@@ -156,6 +156,50 @@ TEST_CASE("topk_dot of several panels of queries and several tiles of keys") {
   check({random_values(2053, 1), random_values(21, 2), 1}, 2);
 }
 
+TEST_CASE("topk_dot: a key so long that its float score is off, among short ones") {
+  // Two products of millions that nearly cancel: a float is off by tenths. Such a key, as float
+  // adds them up, lies below the candidates, and in truth above all.
+  const float first = 1.1f, second = 1.3f;
+  std::vector<float> keys;
+  for (int i = 0; i < 900; ++i)
+    keys.insert(keys.end(), {0.85f + 0.0001f * static_cast<float>(i % 500), 0.0f});
+  const auto exact = [&](float a, float b) {
+    return static_cast<double>(first) * static_cast<double>(a) +
+           static_cast<double>(second) * static_cast<double>(b);
+  };
+  int found = 0;
+  for (int step = 0; step < 20000 && found < 3; ++step) {
+    const float a = 4e6f + static_cast<float>(step) * 0.5f;
+    const auto b = static_cast<float>((1.02 - static_cast<double>(first) * static_cast<double>(a)) /
+                                      static_cast<double>(second));
+    if (exact(a, b) < 1.0 || std::fma(second, b, first * a) > 0.97f) continue;
+    const std::size_t place = 2 * (300 + 250 * static_cast<std::size_t>(found++));
+    keys[place] = a;
+    keys[place + 1] = b;
+  }
+  REQUIRE(found == 3);
+  for (const std::int64_t k : {1, 3}) check({{first, second, first, second}, keys, 2}, k);
+  // The best key of all is excluded, the last of its row.
+  Problem problem{{first, second}, keys, 2, {{1, 300, 550, 800}}};
+  check(problem, 2);
+}
+
+TEST_CASE("topk_dot of queries or keys out of line") {
+  const Problem problem{random_values(9 * 8, 1), random_values(300 * 8, 2), 8};
+  const Neighbours expected = brute_force(problem, 5);
+  for_each_backend([&](Backend& backend) {
+    for (const auto& [gap, gap_of_keys] : {std::pair{4, 8}, {3, 4}, {4, 3}}) {
+      const StridedMatrix queries(backend, problem.queries, 9, 8, gap),
+          keys(backend, problem.keys, 300, 8, gap_of_keys);
+      const Buffer<std::int32_t> ids = to_device(backend, std::vector<std::int32_t>(45, -9));
+      const Buffer<float> scores = garbage(backend, 45);
+      const GarbageWorkspace workspace(backend, backend.topk_dot_workspace(9, 300, 8, 5));
+      backend.topk_dot(queries.view(), keys.view(), 5, {}, ids.span(), scores.span(), workspace);
+      CHECK(ids.download() == expected.ids);
+    }
+  });
+}
+
 TEST_CASE("topk_dot ranks all keys where k is their number") {
   check({random_values(20 * 17, 1), random_values(60 * 17, 2), 17}, 60);
   check({random_values(9 * 8, 1), random_values(1100 * 8, 2), 8}, 1100);

@@ -110,16 +110,14 @@ def run_mutant(mutant, commands, links):
         return "stale"
     folder = SCRATCH / str(mutant.number)
     shutil.rmtree(folder, ignore_errors=True)
+    # All of them, since a header finds its neighbours before anything that the command names.
+    shutil.copytree(ROOT / "kernels", folder / "kernels")
     planted = folder / "kernels" / mutant.kernel
-    planted.parent.mkdir(parents=True)
     planted.write_text(text, encoding="utf-8")
     objects = []
     try:
         for unit in mutant.units:
             source = folder / "kernels" / unit
-            source.parent.mkdir(parents=True, exist_ok=True)
-            if unit != mutant.kernel:
-                shutil.copy(ROOT / "kernels" / unit, source)
             command = list(commands[unit])
             command[command.index("-o") + 1] = str(source) + ".o"
             command[command.index("-c") + 1] = str(source)
@@ -152,6 +150,7 @@ def run_mutant(mutant, commands, links):
     finally:
         for file in [*objects, folder / mutant.program]:
             pathlib.Path(file).unlink(missing_ok=True)
+        shutil.rmtree(folder / "kernels", ignore_errors=True)
 
 
 def report(results):
