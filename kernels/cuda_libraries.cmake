@@ -1,6 +1,15 @@
 # Where the headers and libraries of CUDA are that are not part of its compiler: in the toolkit, else in the folders
 # that Python packages bring (nvidia/cu13, or nvidia/NAME for CUDA 12).
 
+# sea_find_cuda_toolkit(): as find_package(CUDAToolkit REQUIRED). The module of CMake 3.25, for a project that asks for
+# 3.25, ends with an error where there is no nvToolsExt, as in CUDA 13.
+macro(sea_find_cuda_toolkit)
+  set(SEA_MINIMUM_REQUIRED_VERSION ${CMAKE_MINIMUM_REQUIRED_VERSION})
+  set(CMAKE_MINIMUM_REQUIRED_VERSION 3.24)
+  find_package(CUDAToolkit REQUIRED)
+  set(CMAKE_MINIMUM_REQUIRED_VERSION ${SEA_MINIMUM_REQUIRED_VERSION})
+endmacro()
+
 # sea_find_cuda_library(NAME HEADER): sets SEA_CUDA_NAME_INCLUDE and SEA_CUDA_NAME_LIBRARY, false where there is none.
 function(sea_find_cuda_library name header)
   set(include FALSE)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Where kernels/cuda_libraries.cmake finds a CUDA library: in the toolkit, among Python's packages, nowhere. On folders
-# made for it, so that no CUDA is needed.
+# Where kernels/cuda_libraries.cmake finds CUDA, and a library of it: in the toolkit, among Python's packages, nowhere. On
+# folders made for it, so that no CUDA is needed.
 #
 #   bash tests/cuda_libraries.sh
 set -euo pipefail
@@ -80,4 +80,25 @@ found "a header without its library" "$scratch/toolkit/include" FALSE
 touch "$scratch/toolkit/lib64/libcublas.so"
 search python 13
 found "cuBLAS in the toolkit, which goes before the packages" "$scratch/toolkit/include" "$scratch/toolkit/lib64/libcublas.so"
+# A toolkit without nvToolsExt, and the lines on it of CMake 3.25's module.
+mkdir -p "$scratch/project/modules"
+cat >"$scratch/project/modules/FindCUDAToolkit.cmake" <<'END'
+if(CMAKE_MINIMUM_REQUIRED_VERSION VERSION_GREATER_EQUAL 3.25)
+  set_property(TARGET CUDA::nvToolsExt PROPERTY DEPRECATION "nvToolsExt has been superseded by nvtx3")
+endif()
+set(CUDAToolkit_FOUND TRUE)
+END
+cat >"$scratch/project/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(toolkit LANGUAGES NONE)
+list(PREPEND CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR}/modules)
+include(${MODULE})
+sea_find_cuda_toolkit()
+message("found: ${CUDAToolkit_FOUND}, asks for ${CMAKE_MINIMUM_REQUIRED_VERSION}")
+END
+cmake -G Ninja -S "$scratch/project" -B "$scratch/project/build" -DMODULE="$repository/kernels/cuda_libraries.cmake" \
+  >"$scratch/log" 2>&1 && grep -qxF "found: TRUE, asks for 3.25" "$scratch/log" || {
+  cat "$scratch/log"
+  fail "a toolkit without nvToolsExt is not found"
+}
 echo "cuBLAS: found in a toolkit, among Python's packages, and nowhere"
