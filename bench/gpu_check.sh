@@ -418,7 +418,9 @@ fi
 if [ "$has_gpu" -eq 1 ]; then
   part operator_tests 150 operator_tests
   part golden 60 golden "$SEA_SHARED/golden"
-  part golden_baselines 30 golden "$SEA_SHARED/golden_baselines"
+  for cases in golden_baselines golden_company_first golden_company_second; do
+    part "$cases" 30 golden "$SEA_SHARED/$cases"
+  done
   if [ -d "$SEA_SHARED/datasets/baby" ]; then
     part baby_data 90 make_data "$data/baby" --like "$SEA_SHARED/datasets/baby"
   else
@@ -455,7 +457,7 @@ if [ "$has_gpu" -eq 0 ]; then
   echo "error: no GPU is here; only what needs none has run" | tee -a "$log" >&2
   exit 1
 fi
-for name in operator_tests golden golden_baselines; do
+for name in operator_tests golden golden_baselines golden_company_first golden_company_second; do
   if [ "${verdict_of[$name]}" != passed ]; then
     echo "error: $name: ${verdict_of[$name]}; without it nothing is shown; see $out/gpu_check.json" >&2
     exit 1

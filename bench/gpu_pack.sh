@@ -84,7 +84,7 @@ done
 rm -rf "$pack"
 mkdir -p "$pack"
 (cd "$scratch" && cmake -E tar cJf "$pack/libraries.tar.xz" usr)
-for folder in golden golden_baselines datasets/baby; do
+for folder in golden golden_baselines golden_company_first golden_company_second datasets/baby; do
   if [ -d "$shared/$folder" ]; then
     mkdir -p "$pack/shared/$(dirname "$folder")"
     cp -R "$shared/$folder" "$pack/shared/$(dirname "$folder")/"

@@ -7,8 +7,8 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 copy=$scratch/copy tools=$scratch/tools bin=$scratch/copy/build-gpu/bin
-mkdir -p "$copy/bench/results" "$tools" "$bin" "$copy/build-gpu/kernels" "$copy/bench/gpu_pack/shared/golden" \
-  "$copy/bench/gpu_pack/shared/golden_baselines"
+cases=(golden golden_baselines golden_company_first golden_company_second)
+mkdir -p "$copy/bench/results" "$tools" "$bin" "$copy/build-gpu/kernels" "${cases[@]/#/$copy/bench/gpu_pack/shared/}"
 cp "$repository/bench/gpu_check.sh" "$copy/bench/"
 cat >"$copy/bench/results/predicted_step_h200.json" <<'END'
 {
@@ -49,6 +49,7 @@ program "$bin/operator_tests_cuda" <<'END'
 case "$*" in *list*) echo 'one test' ;; *) echo 'All tests passed (12 assertions in 3 test cases)' && echo 'tests skipped: 0' ;; esac
 END
 program "$bin/golden_replay_cuda" <<'END'
+echo "$1"
 echo 'group ok'
 END
 program "$bin/sea" <<'END'
@@ -91,6 +92,9 @@ assert report["gpu"] == "made up"
 failed = [name for name, part in parts.items() if part["status"] == "failed"]
 assert not failed, failed
 names = list(parts)
+for name in ("golden", "golden_baselines", "golden_company_first", "golden_company_second"):
+    assert parts[name]["figures"] == {"groups_within_bounds": 1, "groups_past_a_bound": 0}, parts[name]
+    assert parts[name]["log_tail"].splitlines()[0].endswith("/bench/gpu_pack/shared/" + name), parts[name]
 assert names.index("operator_tests") < names.index("step_seaa") < names.index("probes") < names.index("memcheck"), names
 expected = {
     "step_seaa": {"seconds_per_step_median": 0.0016, "steps": 1000, "step_us": 1600, "step_us.predicted": 1500,
