@@ -7,9 +7,11 @@
 #include "commands.hpp"
 #include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
+#include "data/file_bytes.hpp"
 #include "output.hpp"
 #include "run_evaluation.hpp"
 #include "sea/error.hpp"
+#include "table_writer.hpp"
 #include "tables.hpp"
 #include "training/significance.hpp"
 
@@ -137,14 +139,6 @@ std::vector<Comparison> compare(const std::vector<Side>& sides, std::int64_t res
   return comparisons;
 }
 
-/// A field of a .tsv, by the rules of CSV.
-std::string field_of(const std::string& text) {
-  if (text.find_first_of("\"\t\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + '"';
-}
-
 std::string with_sign(double value) {
   return (value < 0.0 ? "" : "+") + figure(value);
 }
@@ -157,8 +151,9 @@ std::string comparison_tables(const std::vector<Side>& sides, const std::vector<
                ? side.folder.string()
                : fmt::format("{} (mean of {} seeds)", side.folder.string(), side.runs.size());
   };
-  std::string text = fmt::format("reference: {}\n{} users of the {} split, {} tests\n", name_of(sides[0]),
-                                 sides[0].table.rows(), asked.split, comparisons.size());
+  std::string text = fmt::format("reference: {}\n{} of the {} split, {}\n", name_of(sides[0]),
+                                 counted(sides[0].table.rows(), "user"), asked.split,
+                                 counted(static_cast<std::int64_t>(comparisons.size()), "test"));
   for (std::size_t side = 1; side < sides.size(); ++side) {
     std::vector<std::vector<std::string>> lines = {
         {"", "reference", "run", "difference", "95 % interval", "p", "p (Holm)", ""}};
@@ -212,7 +207,7 @@ std::string comparisons_tsv(const std::vector<Side>& sides, const std::vector<Co
   std::string text = "run\tmetric\treference\tvalue\tdifference\tlow\thigh\tstatistic\tpairs\tp\tp_holm\n";
   for (const Comparison& c : comparisons) {
     text += fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
-                        field_of(fs::canonical(sides[c.side].folder).string()), c.metric.key(), c.reference,
+                        tsv_field(fs::canonical(sides[c.side].folder).string()), c.metric.key(), c.reference,
                         c.value, c.difference, c.interval.low, c.interval.high, c.test.statistic,
                         c.test.pairs, c.test.p, c.corrected);
   }
