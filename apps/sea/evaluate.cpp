@@ -13,6 +13,7 @@
 #include "output.hpp"
 #include "run_evaluation.hpp"
 #include "sea/error.hpp"
+#include "table_writer.hpp"
 #include "tables.hpp"
 
 namespace sea {
@@ -78,18 +79,19 @@ Json to_json(const MetricIntervals& intervals) {
   return json;
 }
 
-/// A line a user: userID and each metric.
-void write_users(const fs::path& file, const UserMetrics& table) {
+/// A line a user: userID, each metric, and the original id where there is one.
+void write_users(const fs::path& file, const UserMetrics& table, const std::vector<std::string>& names) {
   const auto columns = static_cast<std::size_t>(table.columns());
   if (ending(file) == ".tsv") {
     write_atomically(file, [&](std::ostream& out) {
       out << "userID";
       for (const MetricName& name : table.names) out << '\t' << name.key();
-      out << '\n';
+      out << (names.empty() ? "\n" : "\tuser\n");
       for (std::size_t row = 0; row < table.users.size(); ++row) {
         std::string line = std::to_string(table.users[row]);
         for (std::size_t i = 0; i < columns; ++i)
           line += fmt::format("\t{}", table.values[row * columns + i]);
+        if (!names.empty()) line += '\t' + tsv_field(names[static_cast<std::size_t>(table.users[row])]);
         out << line << '\n';
       }
     });
@@ -101,6 +103,8 @@ void write_users(const fs::path& file, const UserMetrics& table) {
   std::vector<NpzArray> arrays = {{"userID", "<i8", {table.rows()}, users.data()}};
   for (std::size_t i = 0; i < columns; ++i)
     arrays.push_back({table.names[i].key(), "<f8", {table.rows()}, values[i].data()});
+  const ByteStrings ids(names, names.empty() ? std::vector<std::int64_t>() : users);
+  if (!names.empty()) arrays.push_back({"user", ids.type(), {table.rows()}, ids.bytes.data()});
   write_npz(file, arrays);
 }
 
@@ -154,7 +158,7 @@ void run_evaluate(const EvaluateOptions& options) {
       json["groups"].push_back(group_json(found.groups[i], found.metrics[i], intervals[i], resamples));
     write_atomically(*options.output, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
   }
-  if (options.per_user) write_users(*options.per_user, found.metrics.front().by_user);
+  if (options.per_user) write_users(*options.per_user, found.metrics.front().by_user, run.dataset.user_names);
   print_result("{}", metrics_table({{asked.split, metrics}}, intervals.front()));
   if (lines.empty()) return;
   // All cut-offs would be pages; the file has them.

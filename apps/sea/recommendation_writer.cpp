@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -61,22 +60,6 @@ void write_jsonl(const Sink& out, const Dataset& dataset, bool any_popular,
   });
 }
 
-/// Names of equal length, as NumPy's byte strings are.
-struct ByteStrings {
-  std::size_t length = 1;
-  std::vector<char> bytes;
-
-  ByteStrings(const std::vector<std::string>& names, const std::vector<std::int64_t>& numbers) {
-    for (const std::string& name : names) length = std::max(length, name.size());
-    bytes.resize(numbers.size() * length);
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      if (numbers[i] < 0) continue;
-      const std::string& name = names[static_cast<std::size_t>(numbers[i])];
-      std::memcpy(bytes.data() + i * length, name.data(), name.size());
-    }
-  }
-};
-
 void write_npz(const fs::path& file, const Dataset& dataset, ConstIndexView users, std::int64_t top_k,
                bool any_popular, const RecommendationSource& source) {
   const auto rows = static_cast<std::int64_t>(users.size());
@@ -98,10 +81,9 @@ void write_npz(const fs::path& file, const Dataset& dataset, ConstIndexView user
   const ByteStrings item_names(dataset.item_names,
                                dataset.item_names.empty() ? std::vector<std::int64_t>() : items);
   if (!dataset.user_names.empty())
-    arrays.push_back({"user", fmt::format("|S{}", user_names.length), {rows}, user_names.bytes.data()});
+    arrays.push_back({"user", user_names.type(), {rows}, user_names.bytes.data()});
   if (!dataset.item_names.empty())
-    arrays.push_back(
-        {"item", fmt::format("|S{}", item_names.length), {rows, top_k}, item_names.bytes.data()});
+    arrays.push_back({"item", item_names.type(), {rows, top_k}, item_names.bytes.data()});
   if (any_popular) arrays.push_back({"popular", "|b1", {rows}, popular.data()});
   sea::write_npz(file, arrays);
 }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string_view>
@@ -46,6 +48,16 @@ std::string tsv_field(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + '"';
+}
+
+ByteStrings::ByteStrings(const std::vector<std::string>& names, const std::vector<std::int64_t>& numbers) {
+  for (const std::string& name : names) length = std::max(length, name.size());
+  bytes.resize(numbers.size() * length);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i] < 0) continue;
+    const std::string& name = names[static_cast<std::size_t>(numbers[i])];
+    std::memcpy(bytes.data() + i * length, name.data(), name.size());
+  }
 }
 
 bool is_stdout(const std::optional<fs::path>& output) {

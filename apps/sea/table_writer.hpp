@@ -14,6 +14,16 @@ namespace sea {
 /// end it.
 std::string tsv_field(const std::string& text);
 
+/// The names of some numbers as an array of NumPy's byte strings, which are of equal length; empty for a
+/// number below 0.
+struct ByteStrings {
+  std::size_t length = 1;
+  std::vector<char> bytes;
+
+  ByteStrings(const std::vector<std::string>& names, const std::vector<std::int64_t>& numbers);
+  std::string type() const { return "|S" + std::to_string(length); }
+};
+
 /// Whether a result goes to stdout: it has no file, or "-".
 bool is_stdout(const std::optional<std::filesystem::path>& output);
 /// The ending of a file in lower case.

@@ -128,6 +128,67 @@ TEST_CASE("sea evaluate --per-user: the metrics are the means of what it writes"
   CHECK(!contains(npz, "giniindex"));
 }
 
+TEST_CASE("sea evaluate --per-user: original ids, where there are some, as sea recommend writes them",
+          "[command][evaluate][users]") {
+  const Trained& t = trained();
+  const fs::path mapped = t.folder / "mapped", plain_file = t.folder / "plain.tsv",
+                 file = t.folder / "mapped.tsv", npz_file = t.folder / "mapped.npz",
+                 lists = t.folder / "lists.tsv";
+  fs::create_directory(mapped);
+  fs::copy(t.data / "data.inter", mapped / "mapped.inter");
+  // Numbers one above the data set's, an id that has a tab, and one that has a quotation mark.
+  std::string ids = "user_id\tuserID\n";
+  const auto field = [](int user) {
+    return user % 3 == 0   ? fmt::format("\"tab\t{}\"", user)
+           : user % 3 == 1 ? fmt::format("\"\"\"quoted\"\" {}\"", user)
+                           : std::to_string(user + 1);
+  };
+  for (int user = 0; user < 150; ++user) ids += fmt::format("{}\t{}\n", field(user), user);
+  write_file(mapped / "u_id_mapping.csv", ids);
+  const auto evaluate = [&](const fs::path& data, const fs::path& output) {
+    const CommandResult result = run_sea({"evaluate", t.run, "--data", data, "--per-user", output,
+                                          "--metrics", "recall,hit", "--top-k", "10"});
+    INFO(result.error);
+    REQUIRE(result.code == 0);
+    return read_file(output);
+  };
+  std::istringstream plain(evaluate(t.data, plain_file)), named(evaluate(mapped, file));
+  std::string before, line;
+  REQUIRE(std::getline(plain, before));
+  CHECK(before == "userID\trecall@10\thit@10");
+  REQUIRE(std::getline(named, line));
+  CHECK(line == before + "\tuser");
+  int rows = 0;
+  while (std::getline(plain, before)) {
+    ++rows;
+    REQUIRE(std::getline(named, line));
+    CHECK(line == before + "\t" + field(std::stoi(before)));
+  }
+  CHECK(rows > 100);
+  CHECK(!std::getline(named, line));
+
+  // A list's name of a user is the same field.
+  REQUIRE(run_sea({"recommend", t.run, "--data", mapped, "--user-index", "0,1,2", "--top-k", "1", "--output",
+                   lists})
+              .code == 0);
+  for (const int user : {0, 1, 2}) CHECK(contains(read_file(lists), "\t" + field(user) + "\n"));
+
+  evaluate(mapped, npz_file);
+  const std::string npz = read_file(npz_file);
+  CHECK(contains(npz, "user.npy"));
+  CHECK(contains(npz, "'|S"));
+  CHECK(contains(npz, std::string_view("tab\t0\0", 6)));
+
+  // What compares runs reads the data's numbers, not these files.
+  const fs::path other = t.folder / "other";
+  REQUIRE(run_sea({"train", mapped, "--model", "bpr", "--output", other, "--epochs", "1", "--set",
+                   "topk=5,10,20", "--quiet"})
+              .code == 0);
+  const CommandResult compared = run_sea({"compare", t.run, other, "--data", mapped});
+  INFO(compared.error);
+  CHECK(compared.code == 0);
+}
+
 TEST_CASE("sea evaluate --groups: the groups make up the whole", "[command][evaluate]") {
   const Trained& t = trained();
   const fs::path file = t.folder / "groups.json";
