@@ -36,7 +36,7 @@ class Bootstrap {
 };
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress&) {
+                             const Progress&, bool keep_parts) {
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items,
@@ -63,7 +63,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   cosine_loss(tape, "item_user", 1.0f, bootstrap.online(item_rows), user_target);
 
   const auto cl_weight = static_cast<float>(configuration.number("cl_weight"));
-  PlugIn plug_in(configuration);
+  PlugIn plug_in(configuration, keep_parts);
   for (ItemFeatures& modality : dataset.features) {
     const bool visual = modality.modality == "visual";
     const std::string name = visual ? "image" : "text";
@@ -75,6 +75,9 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     if (plug_in.active()) {  // its modules read all items
       const Tensor projected = linear(tape, features, layer);
       plug_in.read(*model, tape, modality.modality, projected);
+      if (plug_in.keeps_parts())  // ranking reads no projection
+        plug_in.read(*model, *model->evaluation, modality.modality,
+                     linear(*model->evaluation, features, layer));
       rows = gather_rows(tape, projected, batch, BatchRole::positive, users);
     } else {
       rows = linear(tape, gather_rows(tape, features, batch, BatchRole::positive, users), layer);
@@ -112,12 +115,12 @@ ModelDescription describe_bm3() {
   bm3.keys.push_back(number_key("reg_weight", 0.1, 0.0, 1e6, "weight of the norms of users and items"));
   bm3.check = require_features;
   bm3.files = feature_files;
-  bm3.build = build;
+  bm3.build = without_parts(build);
   return bm3;
 }
 
 ModelDescription describe_bm3_sea() {
-  return with_plug_in(describe_bm3());
+  return with_plug_in(describe_bm3(), build);
 }
 
 }  // namespace sea

@@ -44,7 +44,7 @@ std::vector<Modality> begin_modalities(Model& model, Dataset& dataset, const Con
 }
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress& progress) {
+                             const Progress& progress, bool keep_parts) {
   require_neighbours(configuration, dataset);
   auto model = begin_model(backend, dataset, configuration);
   const std::int64_t users = dataset.users, items = dataset.items;
@@ -63,24 +63,29 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     add(tape, propagated.row_range(users, items), alike, item_rows);
     return Embeddings{propagated.row_range(0, users), item_rows};
   };
-  Tape& tape = *model->training;
-  std::vector<Tensor> projected;
-  for (const Modality& modality : modalities) {
+  const auto project = [&](Tape& tape, const Modality& modality) {
     const LinearParameters layer =
         linear_parameters(*model, modality.name == "visual" ? "image_trs" : "text_trs",
                           modality.features.columns, configuration.integer("embedding_size"));
-    projected.push_back(linear(tape, modality.features, layer.weight, layer.bias));
-  }
+    return linear(tape, modality.features, layer);
+  };
+  Tape& tape = *model->training;
+  std::vector<Tensor> projected;
+  for (const Modality& modality : modalities) projected.push_back(project(tape, modality));
   const Embeddings embeddings = represent(tape, graph.training);
   bpr(tape, "bpr", 1.0f, BprSum::mean, embeddings.users, embeddings.items, model->batch);
   const auto reg_weight = static_cast<float>(configuration.number("reg_weight"));
-  PlugIn plug_in(configuration);
+  PlugIn plug_in(configuration, keep_parts);
   for (std::size_t m = 0; m < modalities.size(); ++m) {
     const std::string& name = modalities[m].name;
     bpr(tape, "bpr_" + name, reg_weight, BprSum::mean, embeddings.users, projected[m], model->batch);
     plug_in.read(*model, tape, name, projected[m]);
   }
   plug_in.record(*model);
+  if (plug_in.keeps_parts()) {  // ranking reads no projection
+    for (const Modality& modality : modalities)
+      plug_in.read(*model, *model->evaluation, modality.name, project(*model->evaluation, modality));
+  }
   finish_model(*model, represent(*model->evaluation, graph.whole));
   return model;
 }
@@ -100,13 +105,13 @@ ModelDescription describe_freedom() {
       number_key("reg_weight", 1e-3, 0.0, 1e6, "weight of BPR between the users and each modality"));
   freedom.check = require_features;
   freedom.files = feature_files;
-  freedom.build = build;
+  freedom.build = without_parts(build);
   freedom.item_graphs = neighbour_graphs;
   return freedom;
 }
 
 ModelDescription describe_freedom_sea() {
-  return with_plug_in(describe_freedom());
+  return with_plug_in(describe_freedom(), build);
 }
 
 }  // namespace sea

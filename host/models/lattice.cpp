@@ -15,7 +15,7 @@ namespace sea {
 namespace {
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress& progress) {
+                             const Progress& progress, bool keep_parts) {
   require_neighbours(configuration, dataset);
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
@@ -39,7 +39,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const CsrView a = model->graphs.emplace_back(to_device(backend, mean)).view();
   const CsrView transposed = model->graphs.emplace_back(to_device(backend, transpose(mean))).view();
   const auto lambda = static_cast<float>(configuration.number("lambda_coeff"));
-  PlugIn plug_in(configuration);
+  PlugIn plug_in(configuration, keep_parts);
 
   const auto project = [&](Tape& tape) {
     std::vector<Tensor> projected;
@@ -115,14 +115,14 @@ ModelDescription describe_lattice() {
       number_key("reg_weight", 1e-3, 0.0, 1e6, "weight of the squares of the batch's representations"));
   lattice.check = require_features;
   lattice.files = feature_files;
-  lattice.build = build;
+  lattice.build = without_parts(build);
   lattice.item_graphs = likeness_graphs;
   lattice.learns_item_graphs = true;
   return lattice;
 }
 
 ModelDescription describe_lattice_sea() {
-  ModelDescription lattice = with_plug_in(describe_lattice());
+  ModelDescription lattice = with_plug_in(describe_lattice(), build);
   lattice.check = [](const Configuration& configuration) {
     require_features(configuration);
     require_modalities(configuration);

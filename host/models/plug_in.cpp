@@ -8,12 +8,13 @@
 
 namespace sea {
 
-PlugIn::PlugIn(const Configuration& configuration) {
+PlugIn::PlugIn(const Configuration& configuration, bool keep_parts) : keep_parts_(keep_parts) {
   if (configuration.has("align")) settings_ = module_settings(configuration);
 }
 
 void PlugIn::read(Model& model, Tape& tape, const std::string& modality, Tensor representation) {
-  if (!active() || &tape == model.evaluation) return;
+  const bool evaluation = &tape == model.evaluation;
+  if (!active() || (evaluation && !keep_parts_)) return;
   const std::int64_t half = representation.columns / 2;
   ModalityParts parts;
   parts.pair.modality = modality;
@@ -25,6 +26,12 @@ void PlugIn::read(Model& model, Tape& tape, const std::string& modality, Tensor 
         alignment_head(model, tape, modality, linear(tape, parts.pair.generic, first.weight, first.bias),
                        settings_->head_out);
   }
+  if (evaluation) {
+    model.parts[modality + "_generic"] = parts.pair.generic;
+    model.parts[modality + "_unique"] = parts.pair.unique;
+    if (!parts.head.empty()) model.parts[modality + "_aligned"] = parts.head;
+    return;
+  }
   if (modalities_.empty() || modalities_.back().first != &tape) modalities_.push_back({&tape, {}});
   modalities_.back().second.push_back(parts);
 }
@@ -33,7 +40,13 @@ void PlugIn::record(Model& model) {
   for (const auto& [tape, modalities] : modalities_) separate_learning(model, *tape, *settings_, modalities);
 }
 
-ModelDescription with_plug_in(ModelDescription model) {
+ModelDescription::Build without_parts(PluggedBuild& build) {
+  return
+      [&build](Backend& backend, Dataset& dataset, const Configuration& configuration,
+               const Progress& progress) { return build(backend, dataset, configuration, progress, false); };
+}
+
+ModelDescription with_plug_in(ModelDescription model, PluggedBuild& build) {
   model.summary = fmt::format("{} with SEA's alignment and distance on its two modalities", model.name);
   model.name += "+sea";
   const std::vector<Key> keys = module_keys(0.1, 0.1, 0.1);
@@ -42,6 +55,10 @@ ModelDescription with_plug_in(ModelDescription model) {
     require_features(configuration);
     require_modalities(configuration);
     require_halves(configuration, "embedding_size");
+  };
+  model.parts = [&build](Backend& backend, Dataset& dataset, const Configuration& configuration,
+                         const Progress& progress) {
+    return build(backend, dataset, configuration, progress, true);
   };
   return model;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,21 +17,31 @@ namespace sea {
 /// both as they are. Under the plain name of the model, which has no keys of the modules, it does nothing.
 class PlugIn {
  public:
-  explicit PlugIn(const Configuration& configuration);
+  /// `keep_parts`: evaluation computes Model::parts, the halves as MODALITY_generic and MODALITY_unique, and
+  /// MODALITY_aligned where there is an alignment.
+  PlugIn(const Configuration& configuration, bool keep_parts);
 
   bool active() const { return settings_.has_value(); }
-  /// Records the head on a representation (items x even width); nothing in the evaluation tape.
+  /// Whether the representations must be there in the evaluation tape too.
+  bool keeps_parts() const { return active() && keep_parts_; }
+  /// Records the head on a representation (items x even width); in the evaluation tape only for the parts.
   void read(Model& model, Tape& tape, const std::string& modality, Tensor representation);
   /// Records the losses of all that was read, visual first, in each tape that read.
   void record(Model& model);
 
  private:
   std::optional<ModuleSettings> settings_;
+  bool keep_parts_;
   std::vector<std::pair<Tape*, std::vector<ModalityParts>>> modalities_;  ///< by tape
 };
 
-/// The same model with the modules' keys and checks, under the name NAME+sea.
-ModelDescription with_plug_in(ModelDescription model);
+/// Builds a model that calls PlugIn, with or without the parts.
+using PluggedBuild = std::unique_ptr<Model>(Backend&, Dataset&, const Configuration&, const Progress&,
+                                            bool keep_parts);
+/// The model without the parts.
+ModelDescription::Build without_parts(PluggedBuild& build);
+/// The same model with the modules' keys, checks and parts, under the name NAME+sea.
+ModelDescription with_plug_in(ModelDescription model, PluggedBuild& build);
 /// Throws UsageError where this key, the width of a representation that is split, is odd.
 void require_halves(const Configuration& configuration, const std::string& width);
 

@@ -27,7 +27,7 @@ Tensor unit_features(Model& model, ItemFeatures& modality) {
 }
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress&) {
+                             const Progress&, bool keep_parts) {
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items,
@@ -46,7 +46,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                          textual_dense = layer("t_dense", textual.columns, e),
                          item_layer = layer("embedding_item_after_GCN", 3 * e, e),
                          user_layer = layer("embedding_user_after_GCN", 3 * e, e);
-  PlugIn plug_in(configuration);
+  PlugIn plug_in(configuration, keep_parts);
 
   // [N_i | N_v | N_t]: the three propagations side by side, each on the same user rows.
   const auto propagated = [&](Tape& tape) {
@@ -118,12 +118,12 @@ ModelDescription describe_slmrec() {
   slmrec.keys.push_back(number_key("ssl_alpha", 0.1, 0.0, 1e6, "weight of the contrast of the modalities"));
   slmrec.check = check;
   slmrec.files = feature_files;
-  slmrec.build = build;
+  slmrec.build = without_parts(build);
   return slmrec;
 }
 
 ModelDescription describe_slmrec_sea() {
-  ModelDescription slmrec = with_plug_in(describe_slmrec());
+  ModelDescription slmrec = with_plug_in(describe_slmrec(), build);
   slmrec.check = [plugged = slmrec.check](const Configuration& configuration) {
     check(configuration);
     plugged(configuration);

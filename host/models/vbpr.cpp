@@ -30,7 +30,7 @@ HostMatrix side_by_side(Dataset& dataset) {
 }
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
-                             const Progress&) {
+                             const Progress&, bool keep_parts) {
   auto model = begin_model(backend, dataset, configuration);
   Program& program = model->program;
   const std::int64_t e = configuration.integer("embedding_size");
@@ -40,7 +40,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const HostMatrix raw = side_by_side(dataset);
   model->features.push_back(to_device(backend, raw.values));
   const Tensor features = program.constant(model->features.back().matrix(dataset.items, raw.columns));
-  PlugIn plug_in(configuration);
+  PlugIn plug_in(configuration, keep_parts);
 
   const auto represent = [&](Tape& tape) {
     const Tensor users =
@@ -92,12 +92,12 @@ ModelDescription describe_vbpr() {
   vbpr.keys.insert(vbpr.keys.end(), features.begin(), features.end());
   vbpr.check = require_features;
   vbpr.files = feature_files;
-  vbpr.build = build;
+  vbpr.build = without_parts(build);
   return vbpr;
 }
 
 ModelDescription describe_vbpr_sea() {
-  return with_plug_in(describe_vbpr());
+  return with_plug_in(describe_vbpr(), build);
 }
 
 }  // namespace sea

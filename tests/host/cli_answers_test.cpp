@@ -228,7 +228,8 @@ TEST_CASE("answers: models that have no place for newcomers, parts or graphs say
               "--modality visual: the representation of bpr mixes the modalities; those of sea have columns "
               "for each");
   bpr.refused("similar", {"--item", "1", "--by", "generic"}, 1,
-              "--by generic: bpr does not part a modality into generic and unique; sea, micro, pamd do");
+              "--by generic: bpr does not part a modality into generic and unique; sea, micro, pamd, "
+              "vbpr+sea, freedom+sea, lattice+sea, slmrec+sea, bm3+sea do");
   bpr.refused(
       "neighbours", {}, 1,
       bpr.run.string() +

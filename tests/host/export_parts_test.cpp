@@ -227,6 +227,66 @@ TEST_CASE("export --parts: MICRO's fused view is the attended mean of both, and 
               1e-5);
 }
 
+TEST_CASE("export --parts: of a model with SEA's modules the halves that they read, and the heads",
+          "[command][parts]") {
+  const Fixture fixture;
+  // The trained features, or those of the files, and the layer that a modality's representation comes from.
+  struct Case {
+    std::string model, width, features[2], layer[2];
+  };
+  const std::vector<Case> cases = {
+      {"vbpr", "embedding_size", {"", ""}, {"visual.linear", "textual.linear"}},
+      {"freedom",
+       "embedding_size",
+       {"image_embedding.weight", "text_embedding.weight"},
+       {"image_trs", "text_trs"}},
+      {"lattice",
+       "feat_embed_dim",
+       {"image_embedding.weight", "text_embedding.weight"},
+       {"image_trs", "text_trs"}},
+      {"slmrec", "embedding_size", {"unit", "unit"}, {"v_dense", "t_dense"}},
+      {"bm3",
+       "embedding_size",
+       {"image_embedding.weight", "text_embedding.weight"},
+       {"image_trs", "text_trs"}},
+  };
+  for (const Case& c : cases) {
+    INFO(c.model);
+    std::vector<std::string> more = {"--model", c.model + "+sea", "--set", c.width + "=8"};
+    if (c.model == "freedom" || c.model == "lattice") more.insert(more.end(), {"--set", "knn_k=5"});
+    const fs::path run = fixture.train(c.model, more);
+    const Safetensors best = Safetensors::read(run / "best.safetensors"), parts = fixture.parts_of(run);
+    CHECK(parts.names().size() == 8);
+    CHECK(parts.floats("item_embeddings") == best.floats("item_embeddings"));
+    for (const std::size_t m : {0, 1}) {
+      const std::string name = m == 0 ? "visual" : "textual";
+      INFO(name);
+      const Matrix features = c.features[m].empty()     ? fixture.features(m)
+                              : c.features[m] == "unit" ? unit(fixture.features(m))
+                                                        : read(best, c.features[m]);
+      const Matrix whole = layer(features, best, c.layer[m]);
+      REQUIRE(whole.columns == 8);
+      const Matrix generic = columns_of(whole, 0, 4);
+      check_close(read(parts, name + "_generic"), generic, 1e-5);
+      check_close(read(parts, name + "_unique"), columns_of(whole, 4, 4), 1e-5);
+      Matrix head = normalize(layer(generic, best, name + ".head.0"), best, name + ".head.1");
+      head = normalize(layer(head, best, name + ".head.3"), best, name + ".head.4");
+      check_close(read(parts, name + "_aligned"), unit(layer(head, best, name + ".head.6")), 1e-4);
+    }
+  }
+
+  // One modality, and no alignment.
+  const Safetensors one = fixture.parts_of(fixture.train(
+      "one", {"--model", "vbpr+sea", "--set", "text_feature_file=null", "--set", "align=none"}));
+  CHECK(one.names() ==
+        std::vector<std::string>{"item_embeddings", "user_embeddings", "visual_generic", "visual_unique"});
+  // The items most like one by its unique part.
+  const CommandResult alike =
+      fixture.sea_command({"similar", fixture.folder / "bm3", "--item", "3", "--by", "unique"});
+  INFO(alike.error);
+  CHECK(alike.code == 0);
+}
+
 TEST_CASE("export --parts: PAMD's are those of its representation; refusals are one line",
           "[command][parts]") {
   const Fixture fixture;
@@ -250,7 +310,9 @@ TEST_CASE("export --parts: PAMD's are those of its representation; refusals are 
     CHECK(!fs::exists(none));
   };
   const fs::path bpr = fixture.train("bpr", {"--model", "bpr"});
-  check_refused(bpr, {"--parts"}, 2, {"--parts: bpr", "sea, micro, pamd"});
+  check_refused(bpr, {"--parts"}, 2,
+                {"--parts: bpr",
+                 "sea, micro, pamd, vbpr+sea, freedom+sea, lattice+sea, slmrec+sea, bm3+sea have them"});
   check_refused(run, {"--data", fixture.data}, 2, {"--data", "--parts"});
   check_refused(run, {"--threads", "1"}, 2, {"--threads", "--parts"});
   const fs::path other = fixture.folder / "other";
