@@ -100,6 +100,15 @@ void read_new_items(const fs::path& folder, const Dataset& dataset, Newcomers& n
   }
 }
 
+/// Ranking passes over an item whose score is no number: nobody would learn why.
+void check_finite(const fs::path& folder, const HostMatrix& items, std::int64_t known) {
+  if (const auto bad = find_not_finite(items.view().row_range(known, items.rows - known)))
+    throw Error(
+        fmt::format("--new-items {}: the features of row {} are so large that what the model makes of them "
+                    "is not finite",
+                    folder.string(), bad->row));
+}
+
 }  // namespace
 
 Newcomers take_in(Backend& backend, const NewcomerFiles& files, const fs::path& folder, RunData& run) {
@@ -113,6 +122,7 @@ Newcomers take_in(Backend& backend, const NewcomerFiles& files, const fs::path& 
                            run.description.identity()};
   run.representations = with_newcomers(backend, trained, std::move(run.representations),
                                        std::move(trained_on), newcomers, [](const std::string&) {});
+  if (files.new_items) check_finite(*files.new_items, run.representations.items, run.dataset.items);
   run.dataset = with_newcomers(std::move(run.dataset), newcomers);
   return newcomers;
 }

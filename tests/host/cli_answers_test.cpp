@@ -250,6 +250,16 @@ TEST_CASE("answers: models that have no place for newcomers, parts or graphs say
   // An id twice is answered twice, as by recommend.
   CHECK(bpr.lines("similar", {"--item", "4,4", "--top-k", "2"}).size() == 4);
 
+  // Features that are numbers, and what a layer makes of them is none.
+  const Answers vbpr("vbpr");
+  const fs::path vast = vbpr.new_items("vast", 2, 16, 12);
+  HostMatrix image(2, 16);
+  std::fill(image.values.begin() + 16, image.values.end(), 3e38f);
+  write_npy(vast / "image_feat.npy", image.view());
+  vbpr.refused("recommend", {"--all", "--new-items", vast}, 1,
+               "--new-items " + vast.string() +
+                   ": the features of row 1 are so large that what the model makes of them is not finite");
+
   const Answers mmssl("mmssl");
   const fs::path history = mmssl.write("history.tsv", "ann\t1\n");
   mmssl.refused("recommend", {"--history", history}, 1,
