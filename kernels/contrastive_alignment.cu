@@ -13,7 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
+#include <utility>
 
 #include "common/context.cuh"
 #include "common/sum_partials.cuh"
@@ -86,27 +86,42 @@ __device__ __forceinline__ std::int64_t row_number(const std::int32_t* samples, 
   return samples != nullptr ? samples[i] : i;
 }
 
-/// Packs the rows of a matrix, all or those that `samples` names; notes each sample's place.
-__global__ void __launch_bounds__(block_threads)
-    pack_kernel(ConstMatrixView matrix, const std::int32_t* samples, PackedRows packed, float* values,
-                float* rest, std::int32_t* positions) {
+/// A matrix whose rows are packed, all or those that `samples` names, and where to.
+struct Packing {
+  ConstMatrixView matrix;
+  const std::int32_t* samples;
+  PackedRows packed;
+  float *values, *rest;
+  std::int32_t* positions;  ///< of each row, its place among the samples; null where nobody asks
+};
+
+/// The two of a walk, in one launch.
+struct Packings {
+  Packing of[2];
+};
+
+__global__ void __launch_bounds__(block_threads) pack_kernel(const __grid_constant__ Packings packings) {
+  const Packing& packing = packings.of[blockIdx.y];
+  const PackedRows& packed = packing.packed;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   for_each_warp_row(packed.padded(), [&](std::int64_t i) {
     const bool valid = i < packed.count;
-    const std::int64_t source = valid ? row_number(samples, i) : 0;
+    const std::int64_t source = valid ? row_number(packing.samples, i) : 0;
 #pragma unroll 1  // one trip in the narrow path; unrolled it spills
     for (std::int64_t k = lane; k < packed.width; k += 32) {
-      const float value = valid && k < matrix.columns ? matrix(source, k) : 0.0f;
+      const float value = valid && k < packing.matrix.columns ? packing.matrix(source, k) : 0.0f;
       const std::int64_t to = i * packed.width + k;
-      if (rest != nullptr) {
+      if (packing.rest != nullptr) {
         const cuda::SplitFloat split = cuda::split_tf32(value);
-        values[to] = __uint_as_float(split.big);
-        rest[to] = __uint_as_float(split.small);
+        packing.values[to] = __uint_as_float(split.big);
+        packing.rest[to] = __uint_as_float(split.small);
       } else {
-        values[to] = value;
+        packing.values[to] = value;
       }
     }
-    if (positions != nullptr && valid && lane == 0) positions[source] = static_cast<std::int32_t>(i);
+    if (packing.positions != nullptr && valid && lane == 0) {
+      packing.positions[source] = static_cast<std::int32_t>(i);
+    }
   });
 }
 
@@ -186,11 +201,19 @@ __global__ void __launch_bounds__(block_threads)
   if (threadIdx.x == 0) losses[blockIdx.x] = loss;
 }
 
+/// *loss = scale * the sum of what the blocks of `finish_queries_kernel` left.
+struct LossSum {
+  const double* partials;
+  std::int64_t count;
+  double scale;
+  float* loss;  ///< null: not yet
+};
+
 /// After a walk with the finished sums: the gradient of each of its queries' rows += scale * what it
-/// attended.
+/// attended. The first block writes the loss as well, where this is the last launch.
 __global__ void __launch_bounds__(block_threads)
     add_attended_kernel(WalkResult walk, std::int64_t count, const std::int32_t* samples, float scale,
-                        MatrixView gradient) {
+                        MatrixView gradient, LossSum sum) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   for_each_warp_row(count, [&](std::int64_t i) {
     float* row = gradient.row(row_number(samples, i));
@@ -198,6 +221,10 @@ __global__ void __launch_bounds__(block_threads)
       row[k] = __fmaf_rn(scale, walk.attended_at(i, k), row[k]);
     }
   });
+  if (sum.loss == nullptr || blockIdx.x > 0) return;
+  const double total =
+      cuda::sum_of_partials<block_threads>(sum.partials, sum.count, cuda::shared_memory<Shared>().warp_sums);
+  if (threadIdx.x == 0) *sum.loss = static_cast<float>(sum.scale * total);
 }
 
 cuda::Grid grid_of_rows(std::int64_t rows) {
@@ -218,7 +245,7 @@ std::int64_t result_rows(std::int64_t queries, std::int64_t keys) {
 class Alignment {
  public:
   Alignment(cudaStream_t stream, Workspace workspace, std::int64_t n, std::int64_t width,
-            ConstIndexView samples, float temperature, float scale)
+            ConstIndexView samples, float temperature, float scale, double share, float* loss)
       : stream_(stream),
         n_(n),
         width_(width),
@@ -226,6 +253,8 @@ class Alignment {
         sample_count_(static_cast<std::int64_t>(samples.size())),
         inverse_temperature_(1.0f / temperature),
         scale_(scale),
+        share_(share),
+        loss_(loss),
         scratch_(name, workspace) {
     const std::int64_t keys = samples.empty() ? n : sample_count_;
     const std::int64_t rows = std::max(result_rows(n, keys), result_rows(keys, n));
@@ -251,53 +280,53 @@ class Alignment {
 
   bool sampled() const { return samples_ != nullptr; }
 
-  /// All rows of a matrix, packed.
-  PackedRows pack(ConstMatrixView matrix) { return pack(matrix, nullptr, n_, nullptr); }
-  /// The sampled ones.
-  PackedRows pack_samples(ConstMatrixView matrix) {
-    cuda::check(
-        cudaMemsetAsync(positions_, 0xFF, static_cast<std::size_t>(n_) * sizeof(std::int32_t), stream_), name,
-        "filling");
-    return pack(matrix, samples_, sample_count_, positions_);
-  }
-
-  /// The loss of one direction and both of its gradients.
-  void solosim(const Direction& direction, const PackedRows& queries, const PackedRows& keys) {
+  /// The loss of one direction, of all rows or the sampled ones, and both of its gradients.
+  void solosim(const Direction& direction, bool last) {
+    if (sampled()) {
+      cuda::check(
+          cudaMemsetAsync(positions_, 0xFF, static_cast<std::size_t>(n_) * sizeof(std::int32_t), stream_),
+          name, "filling");
+    }
+    const auto [queries, keys] =
+        pack(packing(direction.queries, nullptr, n_, nullptr),
+             packing(direction.partners, samples_, sampled() ? sample_count_ : n_, positions_));
     finish_queries(direction, walk<WalkKind::attend>(queries, keys), 0);
     add_attended(direction.d_partners,
-                 walk<WalkKind::attend_by_keys>(keys, queries, nullptr, inverse_sums_[0]), keys);
+                 walk<WalkKind::attend_by_keys>(keys, queries, nullptr, inverse_sums_[0]), keys, last);
   }
 
   /// The loss of both directions, of which `direction` is one, over all keys, and its gradients.
-  void infonce(const Direction& direction, const PackedRows& queries, const PackedRows& keys) {
+  void infonce(const Direction& direction) {
     const Direction back{direction.partners, direction.queries, direction.d_partners, direction.d_queries,
                          true};
+    const auto [queries, keys] = pack(packing(direction.queries, nullptr, n_, nullptr),
+                                      packing(direction.partners, nullptr, n_, nullptr));
     finish_queries(direction, walk<WalkKind::sums>(queries, keys), 0);
     finish_queries(back, walk<WalkKind::sums>(keys, queries), 1);
     add_attended(direction.d_queries,
-                 walk<WalkKind::attend_by_both>(queries, keys, inverse_sums_[0], inverse_sums_[1]), queries);
+                 walk<WalkKind::attend_by_both>(queries, keys, inverse_sums_[0], inverse_sums_[1]), queries,
+                 false);
     add_attended(direction.d_partners,
-                 walk<WalkKind::attend_by_both>(keys, queries, inverse_sums_[1], inverse_sums_[0]), keys);
-  }
-
-  /// *loss = the mean over the rows of all that was finished, times `share`.
-  void write_loss(double share, float* loss) const {
-    cuda::write_loss(stream_, name, losses_, finished_ * loss_blocks(), share / static_cast<double>(n_),
-                     loss);
+                 walk<WalkKind::attend_by_both>(keys, queries, inverse_sums_[1], inverse_sums_[0]), keys,
+                 true);
   }
 
  private:
   std::int64_t loss_blocks() const { return blocks_of(n_, rows_per_block); }
 
-  PackedRows pack(ConstMatrixView matrix, const std::int32_t* samples, std::int64_t count,
+  Packing packing(ConstMatrixView matrix, const std::int32_t* samples, std::int64_t count,
                   std::int32_t* positions) {
     float* values = scratch_.take<float>(packed_size(count, width_));
     const std::int64_t width = packed_width(width_);
     float* rest = on_tensor_cores(width_) ? values + padded_rows(count) * width : nullptr;
-    const PackedRows packed{values, rest, count, width};
-    cuda::launch(stream_, name, grid_of_rows(packed.padded()), &pack_kernel, matrix, samples, packed, values,
-                 rest, positions);
-    return packed;
+    return {matrix, samples, {values, rest, count, width}, values, rest, positions};
+  }
+
+  std::pair<PackedRows, PackedRows> pack(const Packing& queries, const Packing& keys) {
+    cuda::Grid grid = grid_of_rows(std::max(queries.packed.padded(), keys.packed.padded()));
+    grid.blocks.y = 2;
+    cuda::launch(stream_, name, grid, &pack_kernel, Packings{{queries, keys}});
+    return {queries.packed, keys.packed};
   }
 
   template <WalkKind kind>
@@ -326,10 +355,13 @@ class Alignment {
     ++finished_;
   }
 
-  void add_attended(MatrixView gradient, const WalkResult& result, const PackedRows& queries) {
+  /// The last of all writes the loss, the mean over the rows of all that was finished.
+  void add_attended(MatrixView gradient, const WalkResult& result, const PackedRows& queries, bool last) {
     const std::int32_t* samples = sampled() ? samples_ : nullptr;
-    cuda::launch(stream_, name, grid_of_rows(queries.count), &add_attended_kernel, result, queries.count,
-                 samples, scale_, gradient);
+    const LossSum sum{losses_, finished_ * loss_blocks(), share_ / static_cast<double>(n_),
+                      last ? loss_ : nullptr};
+    cuda::launch(stream_, name, grid_of_rows(std::max<std::int64_t>(queries.count, 1)), &add_attended_kernel,
+                 result, queries.count, samples, scale_, gradient, sum);
   }
 
   cudaStream_t stream_;
@@ -337,6 +369,8 @@ class Alignment {
   const std::int32_t* samples_;
   std::int64_t sample_count_;
   float inverse_temperature_, scale_;
+  double share_;  ///< of a direction in the loss
+  float* loss_;
   cuda::Scratch scratch_;
   float *attended_, *sums_, *positives_;
   float* inverse_sums_[2];
@@ -356,23 +390,12 @@ void CudaBackend::contrastive_alignment(ConstMatrixView text, ConstMatrixView vi
 
   const float share = symmetric ? 0.5f : 1.0f;
   const float scale = weight * share / (static_cast<float>(n) * temperature);
-  Alignment alignment(context_->stream, workspace, n, width, samples, temperature, scale);
+  Alignment alignment(context_->stream, workspace, n, width, samples, temperature, scale, share, loss);
   const Direction to_visual{text, visual, d_text, d_visual, false};
-  const PackedRows all_text = alignment.pack(text);
-  if (alignment.sampled()) {
-    alignment.solosim(to_visual, all_text, alignment.pack_samples(visual));
-    if (symmetric) {
-      // With a sample of keys the two directions have no logits in common but the positives'.
-      const Direction to_text{visual, text, d_visual, d_text, true};
-      const PackedRows all_visual = alignment.pack(visual);
-      alignment.solosim(to_text, all_visual, alignment.pack_samples(text));
-    }
-  } else if (symmetric) {
-    alignment.infonce(to_visual, all_text, alignment.pack(visual));
-  } else {
-    alignment.solosim(to_visual, all_text, alignment.pack(visual));
-  }
-  alignment.write_loss(static_cast<double>(share), loss);
+  if (symmetric && !alignment.sampled()) return alignment.infonce(to_visual);
+  alignment.solosim(to_visual, !symmetric);
+  // With a sample of keys the two directions have no logits in common but the positives'.
+  if (symmetric) alignment.solosim({visual, text, d_visual, d_text, true}, true);
 }
 
 std::size_t CudaBackend::contrastive_alignment_workspace(std::int64_t n, std::int64_t width,

@@ -3,8 +3,8 @@
 #include "sea/detail/checks/dense.hpp"
 
 // Y = X W^T + bias, one product (common/split_product.cu, or by cuBLAS). Floor: 2 n in out operations; X, W
-// and Y once from memory. Backward: two products of as many operations; dY's column sums are added up where
-// the first one reads it.
+// and Y once from memory. Backward: two products of as many operations, in one launch where both are small;
+// dY's column sums are added up where the first one reads it.
 
 namespace sea {
 
@@ -23,8 +23,7 @@ void CudaBackend::linear_backward(ConstMatrixView x, ConstMatrixView weight, Con
   const std::int64_t n = x.rows, out = weight.rows;
   checks::linear_backward(x, weight, dy, dx, dweight, dbias);
   float* partials = cuda::Scratch(name, workspace).take<float>(cuda::column_sums_partials(n, out));
-  context_->blas.gemm_with_sums(name, dy, x, dweight, dbias.data(), partials);
-  if (!dx.empty()) context_->blas.gemm(name, Transpose::no, Transpose::no, 1.0f, dy, weight, 0.0f, dx);
+  context_->blas.linear_backward(name, x, weight, dy, dx, dweight, dbias.data(), partials);
 }
 
 }  // namespace sea

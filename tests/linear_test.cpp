@@ -70,6 +70,16 @@ TEST_CASE("linear_backward sums several blocks of rows") {
   check_outputs(described);
 }
 
+// On CUDA both products are in one launch, unless the second one is cut in parts (common/split_product.cu).
+TEST_CASE("linear_backward: several tiles of both products, either one in parts, rows in line or not") {
+  for (const auto& [n, in_columns, out_columns] : {std::tuple{130, 70, 66}, {130, 68, 132}, {68, 68, 700}}) {
+    check_outputs(linear_backward(n, in_columns, out_columns, true));
+  }
+  Operator long_sums = linear_backward(1300, 68, 64, true);
+  long_sums.tolerance = 4e-6;  // as above
+  check_outputs(long_sums);
+}
+
 TEST_CASE("linear refuses shapes that do not fit") {
   check_refuses(linear(3, 2, 4));
   check_refuses(linear_backward(3, 2, 4, true), {2});  // the backward has no bias

@@ -118,6 +118,9 @@ def loops_named(kernel, selector):
         return holding("HMMA")
     if selector == "around tensor":
         return around(holding("HMMA"))
+    if selector.split()[-2:] in (["first", "tensor"], ["second", "tensor"]):
+        own = holding("HMMA")[0 if "first" in selector else 1:][:1]
+        return around(own) if selector.startswith("around") else own
     special = holding("MUFU")
     tiles = min(around(special), key=lambda loop: loop.last - loop.first, default=None)
     if selector == "special":

@@ -60,11 +60,14 @@ DEPTH = 32  # of k in a step
 LARGE, SMALL = (128, 4.0, 1), (64, 1.2, 3)  # rows and columns of a tile, time of a step, blocks of a multiprocessor
 
 
-def plan(m, n, k):
-    """Tiling, parts and steps of a part, as split_product.cu chooses them with tuned.cuh."""
+LAUNCH = 8  # time of one more kernel
+
+
+def plan(m, n, k, tilings=(LARGE, SMALL)):
+    """Time, tiling, parts and steps of a part, as split_product.cu chooses them with tuned.cuh."""
     best = None
     steps = blocks_of(k, DEPTH)
-    for tiling in (LARGE, SMALL):
+    for tiling in tilings:
         size, step_time, together = tiling
         tiles = blocks_of(m, size) * blocks_of(n, size)
         for parts in range(1, min(64, steps) + 1):
@@ -75,16 +78,16 @@ def plan(m, n, k):
                 continue
             wave, blocks = MULTIPROCESSORS * together, tiles * parts
             in_turn = blocks // wave * together + blocks_of(blocks % wave, MULTIPROCESSORS)
-            time = in_turn * (each + 3) * step_time + (8 + parts * m * n / 2.5e5 if parts > 1 else 0)
+            time = in_turn * (each + 3) * step_time + (LAUNCH + parts * m * n / 2.5e5 if parts > 1 else 0)
             if best is None or time < best[0]:
                 best = (time, tiling, parts, each)
-    return best[1:]
+    return best
 
 
 def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
     """C (m x n) = A B over k; `along`: which operands have k side by side in memory; `a_new`: bytes of operands that
     come from memory."""
-    (size, _, together), parts, each = plan(m, n, k)
+    _, (size, _, together), parts, each = plan(m, n, k)
     tiles = blocks_of(m, size) * blocks_of(n, size)
     name, threads = ("128, 128, 64, 32, 1, 3", 256) if size == 128 else ("64, 64, 32, 32, 3, 3", 128)
     shared = 3 * 4 * sum(size * 40 if one == "true" else 32 * (size + 4) for one in along.split(", "))
@@ -128,9 +131,31 @@ def linear(part, label, n, inputs, outputs):
     return product(part, label, n, outputs, inputs)
 
 
-def linear_backward(part, label, n, inputs, outputs, **more):
-    return (product(part, label + " dW, db", outputs, inputs, n, along="false, false", **more)
-            + product(part, label + " dX", n, inputs, outputs, along="true, false", **more))
+def linear_backward(part, label, n, inputs, outputs):
+    """dW = dY^T X in parts and dX = dY W in one launch, then the sum of the first one's parts."""
+    first_time, _, first_parts, first_each = plan(outputs, inputs, n, [SMALL])
+    second_time, _, second_parts, second_each = plan(n, inputs, outputs, [SMALL])
+    apart = plan(outputs, inputs, n)[0] + plan(n, inputs, outputs)[0] + LAUNCH
+    if second_parts > 1 or first_time + second_time > apart:
+        return (product(part, label + " dW, db", outputs, inputs, n, along="false, false")
+                + product(part, label + " dX", n, inputs, outputs, along="true, false"))
+    first = blocks_of(outputs, 64) * blocks_of(inputs, 64) * first_parts
+    second = blocks_of(n, 64) * blocks_of(inputs, 64)
+    blocks, name = first + second, "64, 64, 32, 32, 3, 3"
+    # A block has one of the two loops: the mean over the blocks.
+    steps = {"first": first_each * first / blocks, "second": second_each * second / blocks}
+    shared = 3 * 4 * (64 * 40 + 32 * 68)
+    bytes_ = 4.0 * DEPTH * 2 * 64 * (first * first_each + second * second_each)
+    launches = [Launch(part, f"{label} dW, db, {first_parts} parts, dX", f"^two_products_kernel<Tiling<{name}>, 4>",
+                       blocks, 128, shared,
+                       trips={f"{which} tensor": 2 * count for which, count in steps.items()}
+                       | {f"around {which} tensor": count for which, count in steps.items()},
+                       l2=bytes_ + 4.0 * (first_parts * outputs * inputs + n * inputs))]
+    if first_parts > 1:
+        launches.append(Launch(part, f"{label} dW, db, sum of parts", "^sum_parts_kernel",
+                               blocks_of(outputs, 4) * blocks_of(inputs, 64), 256,
+                               trips={"largest": first_parts / 4}, l2=4.0 * (first_parts + 1) * outputs * inputs))
+    return launches
 
 
 def spmm(part, label, rows, edges, columns, residual, **more):
@@ -168,17 +193,14 @@ def alignment(items):
         return Launch(part, f"walk, {kind}", f"^tensor_walk_kernel<{kind}>", blocks, ALIGNMENT_THREADS, ALIGNMENT_SHARED,
                       trips={"tensor": tiles * 8, "around tensor": tiles}, l2=blocks * tiles * 64 * 256.0)
 
-    def pack():
-        return Launch(part, "pack", "^pack_kernel", row_blocks, 256, 256, trips={"largest": 4}, l2=1.5 * packed)
-
     attended = 4.0 * items * 32 * splits
-    return [pack(), pack(), walk("attend"),
+    return [Launch(part, "pack", "^pack_kernel", 2 * row_blocks, 256, 256, trips={"largest": 4}, l2=3.0 * packed),
+            walk("attend"),
             Launch(part, "finish queries", "^finish_queries_kernel", row_blocks, 256, 256,
                    trips={"largest": splits / 4}, l2=attended + 16.0 * items * 32),
             walk("attend_by_keys"),
-            Launch(part, "add attended", "^add_attended_kernel", row_blocks, 256, 256, trips={"largest": splits / 4},
-                   l2=attended + 8.0 * items * 32),
-            Launch(part, "loss", r"^write_loss_kernel<256>", 1, 256, 256, trips={"largest": row_blocks / 256})]
+            Launch(part, "add attended, loss", "^add_attended_kernel", row_blocks, 256, 256,
+                   trips={"largest": splits / 4}, l2=attended + 8.0 * items * 32)]
 
 
 def club(items):
@@ -217,7 +239,7 @@ def modality(name, size, width):
     layer += product(part, "Y = X M^T", items, OUTPUTS, width, memory_of(4.0 * items * width))
     nodes = [elementwise(tower, f"{name} leaky_relu", "^elementwise_kernel<4, LeakyRelu>", items, TOWER, 1)]
     nodes += linear(tower, f"{name} tower", items, TOWER, EMBEDDING)
-    nodes.append(warp_rows(tower, f"{name} users' row_normalize", "^row_normalize_kernel", size.users, EMBEDDING, 2))
+    users = warp_rows(tower, f"{name} users' row_normalize", "^row_normalize_kernel", size.users, EMBEDDING, 2)
     nodes.append(warp_rows(tower, f"{name} items' row_normalize", "^row_normalize_kernel", items, EMBEDDING, 2))
     kernels = ["^batch_norm_sums_kernel", "^batch_norm_kernel"]
     head = batch_norm(tower, f"{name} batch_norm", kernels, items, HEAD, (1, 2))
@@ -250,7 +272,7 @@ def modality(name, size, width):
               Launch(f"{name} update", "dW and Adam", "^weight_gradient_kernel<tf32x3, 4, Update>", blocks, 256, 39936,
                      trips={"tensor": 2 * depths, "around tensor": depths}, l2=blocks * depths * 16 * 192 * 4.0,
                      memory=24.0 * width * width)]
-    return {"layer": layer, "nodes": nodes, "head": head, "layer'": layer_backward, "nodes'": nodes_backward,
+    return {"layer": layer, "users": [users], "nodes": nodes, "head": head, "layer'": layer_backward, "nodes'": nodes_backward,
             "head'": head_backward, "update": update}
 
 
@@ -276,6 +298,7 @@ def step(name):
     other, graph, both = "the rest", "propagation", 2 * EMBEDDING
     streams = Streams()
     # What narrow's draws and CUB's sort of the batch take is left out: they are over long before the batch is read.
+    streams.add("narrow", visual["users"] + textual["users"], mark="users")
     streams.add("main", visual["layer"], mark="visual layer")
     streams.add("main", visual["nodes"])
     streams.add("beside", textual["layer"], mark="textual layer")
@@ -285,7 +308,7 @@ def step(name):
     propagation = [spmm(graph, "A X", nodes, size.edges, both, 1), spmm(graph, "A X", nodes, size.edges, both, 1),
                    warp_rows(other, "modality_weight", "^modality_weight_kernel", users, both, 2),
                    spmm(graph, "S X", items, size.neighbours, both, 1)]
-    streams.add("main", propagation, after=["textual nodes"])
+    streams.add("main", propagation, after=["textual nodes", "users"])
     bpr = [Launch(other, "bpr loss", "^bpr_loss_kernel<4>", max(blocks_of(BATCH, 8), 2 * MULTIPROCESSORS), 256,
                   trips={"largest": nodes / 8 / 264}, memory=4.0 * nodes * both, l2=BATCH * 3 * 512.0),
            Launch(other, "bpr gradient", "^bpr_gradient_kernel<4>", blocks_of(3 * BATCH, 8) + 1, 256, 256,
@@ -312,6 +335,8 @@ def step(name):
     streams.add("main", [Launch(other, "adam", "^adam_kernel<4>", MULTIPROCESSORS * 5, 256, 64,
                                 trips={"largest": parameters / 4 / (MULTIPROCESSORS * 5 * 256)},
                                 memory=28.0 * parameters)], after=["textual update"])
-    streams.add("main", [Launch(other, "accumulate_losses", "^accumulate_losses_kernel", 1, 32),
-                         Launch(other, "advance_step", "^advance_step_kernel", 1, 32)], after=["fit"])
+    streams.launches[-1].mark = "adam"
+    streams.add("main", [Launch(other, "advance_step", "^advance_step_kernel", 1, 32)], after=["fit"])
+    streams.add("beside", [Launch(other, "accumulate_losses", "^accumulate_losses_kernel", 1, 32)],
+                after=["adam", "fit"])
     return streams.launches

@@ -80,7 +80,9 @@ ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::
   const Tensor item_nodes = linear(tape, tower_hidden, tower_second.weight, tower_second.bias);
   const Tensor user_nodes =
       program.parameter(*model.main, name + ".user_embedding", users, e, xavier_normal());
-  row_normalize(tape, user_nodes, nodes.row_range(0, users));
+  tape.on_in_forward(Stream::narrow, [&] {  // while nothing else is there yet
+    row_normalize(tape, user_nodes, nodes.row_range(0, users));
+  });
   row_normalize(tape, item_nodes, nodes.row_range(users, items));
   if (settings.keep_parts && &tape == model.evaluation) {
     const Tensor whole = linear(tape, features, weight, bias);

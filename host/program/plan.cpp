@@ -213,11 +213,13 @@ void Tape::plan_accesses() {
     return moment(time).access;
   };
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const auto& [node, stream, is_draw, is_needed, has_backward, targets] = nodes_[i];
+    const auto& [node, stream, forward_stream, is_draw, is_needed, has_backward, targets] = nodes_[i];
     if (!is_needed) continue;
-    std::size_t& workspace = workspace_bytes_[place_of(stream)];
-    workspace = std::max(workspace, node.workspace);
-    Access& forward = begin(forward_time(i), stream);
+    for (const Stream used : {stream, forward_stream}) {
+      std::size_t& workspace = workspace_bytes_[place_of(used)];
+      workspace = std::max(workspace, node.workspace);
+    }
+    Access& forward = begin(forward_time(i), forward_stream);
     append(forward.reads, node.inputs);
     append(forward.reads, node.constants);
     append(forward.writes, node.outputs);

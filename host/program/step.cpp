@@ -61,10 +61,15 @@ void Step::run_by_parts() {
 void Step::finish() {
   program_.backend_.join();
   for (Arena* arena : without_gradient_) arena->update_without_gradient();
-  program_.losses_.accumulate(program_.backend_);
+  // Neither needs the other: a captured step has them side by side.
+  Backend& backend = program_.backend_;
+  backend.fork();
+  const Stream beside = !tapes_.empty() && tapes_.front()->has_streams_ ? Stream::beside : Stream::main;
+  backend.on_stream(beside, [&] { program_.losses_.accumulate(backend); });
   std::vector<OptimizerState*> optimizers;
   for (const Arena* arena : advanced_) optimizers.push_back(arena->state());
-  program_.backend_.advance_step(program_.step_state_.data(), pairs_, batch_size_, optimizers);
+  backend.advance_step(program_.step_state_.data(), pairs_, batch_size_, optimizers);
+  backend.join();
 }
 
 void Step::run() {

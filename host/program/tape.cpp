@@ -80,7 +80,8 @@ void Tape::check(const Node& node) const {
 void Tape::add(Node node) {
   check(node);
   const Stream stream = has_streams_ ? node.stream.value_or(stream_) : Stream::main;
-  nodes_.push_back({std::move(node), stream});
+  const Stream in_forward = has_streams_ ? forward_stream_.value_or(stream) : Stream::main;
+  nodes_.push_back({std::move(node), stream, in_forward});
 }
 
 void Tape::on(Stream stream, const std::function<void()>& body) {
@@ -94,10 +95,21 @@ void Tape::on(Stream stream, const std::function<void()>& body) {
   stream_ = outer;
 }
 
+void Tape::on_in_forward(Stream stream, const std::function<void()>& body) {
+  const std::optional<Stream> outer = std::exchange(forward_stream_, stream);
+  try {
+    body();
+  } catch (...) {
+    forward_stream_ = outer;
+    throw;
+  }
+  forward_stream_ = outer;
+}
+
 void Tape::add_draw(Node node) {
   check(node);
   const Stream stream = has_streams_ ? Stream::narrow : Stream::main;
-  nodes_.push_back({std::move(node), stream, true});
+  nodes_.push_back({std::move(node), stream, stream, true});
 }
 
 int Tape::loss_term(const std::string& name, float weight) {
@@ -301,7 +313,9 @@ std::uint64_t NodeRun::seed() const {
 }
 
 Workspace NodeRun::workspace() const {
-  const auto stream = static_cast<std::size_t>(tape_.nodes_[node_].stream);
+  const Tape::RecordedNode& recorded = tape_.nodes_[node_];
+  const auto stream =
+      static_cast<std::size_t>(pass_ == Pass::forward ? recorded.forward_stream : recorded.stream);
   const Buffer<std::byte>& memory = tape_.program_.workspaces_[stream];
   return {memory.data(), memory.bytes()};
 }

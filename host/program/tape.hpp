@@ -42,6 +42,8 @@ class Tape {
   void add(Node node);
   /// Nodes that `body` adds run on `stream`, unless they name one themselves.
   void on(Stream stream, const std::function<void()>& body);
+  /// Only the forward of the nodes that `body` adds does.
+  void on_in_forward(Stream stream, const std::function<void()>& body);
   /// A node that draws: it runs in `draw`, before the forward and beside it.
   void add_draw(Node node);
   /// The number of a term of the loss, L = sum of weight * term; 0 is only reported. Terms of one name in
@@ -90,7 +92,7 @@ class Tape {
   };
   struct RecordedNode {
     Node node;
-    Stream stream;
+    Stream stream, forward_stream;
     bool is_draw = false;
     bool is_needed =
         false;  ///< something that is kept, or a loss, or a write that outlives the tape, needs it
@@ -163,6 +165,7 @@ class Tape {
   std::vector<Moment> moments_;              ///< by time
   std::map<int, Life> lives_;                ///< by buffer
   Stream stream_ = Stream::main;             ///< of nodes that are added now
+  std::optional<Stream> forward_stream_;     ///< of their forward, if another one
   std::vector<int> activations_;             ///< the buffers that are this tape's
   std::int64_t packed_size_ = 0;
   std::array<std::size_t, stream_count> workspace_bytes_{};

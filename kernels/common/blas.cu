@@ -119,6 +119,19 @@ void Blas::gemm_with_sums(const char* operator_name, ConstMatrixView a, ConstMat
   }
 }
 
+void Blas::linear_backward(const char* operator_name, ConstMatrixView x, ConstMatrixView weight,
+                           ConstMatrixView dy, MatrixView dx, MatrixView dweight, float* sums,
+                           float* partials) {
+  const Lane& lane = this->lane();
+  if (settings_.matmul_precision == MatmulPrecision::tf32x3 && !dx.empty() && !dweight.empty()) {
+    split_linear_backward(lane.stream, operator_name, x, weight, dy, dx, dweight, sums,
+                          static_cast<float*>(lane.workspace));
+  } else {
+    gemm_with_sums(operator_name, dy, x, dweight, sums, partials);
+    gemm(operator_name, Transpose::no, Transpose::no, 1.0f, dy, weight, 0.0f, dx);
+  }
+}
+
 // cuBLAS is column-major: what it sees are the transposes, and C^T = op(B)^T op(A)^T.
 void Blas::product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                    ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {

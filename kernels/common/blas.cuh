@@ -29,6 +29,9 @@ class Blas {
   /// scratch memory of column_sums_partials(A's rows, A's columns) floats.
   void gemm_with_sums(const char* operator_name, ConstMatrixView a, ConstMatrixView b, MatrixView c,
                       float* sums, float* partials);
+  /// dW = dY^T X with the sums of dY's columns, as above, and dX = dY W, where it is not empty.
+  void linear_backward(const char* operator_name, ConstMatrixView x, ConstMatrixView weight,
+                       ConstMatrixView dy, MatrixView dx, MatrixView dweight, float* sums, float* partials);
 
   /// The stream of the products that follow.
   void choose(Stream stream) { current_ = &lanes_[static_cast<std::size_t>(stream)]; }

@@ -32,6 +32,8 @@ struct Plan {
   double time = 0.0;
 };
 
+constexpr double time_of_launch = 8.0;  // of one more kernel
+
 template <class Tile>
 void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t multiprocessors = 132, most_parts = 64;
@@ -48,7 +50,7 @@ void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std:
     const std::int64_t in_turn =
         blocks / wave * Tile::blocks_per_multiprocessor + blocks_of(blocks % wave, multiprocessors);
     // Parts are written and read again, and a second kernel is started.
-    const double sums = parts > 1 ? 8.0 + static_cast<double>(parts * m * n) / 2.5e5 : 0.0;
+    const double sums = parts > 1 ? time_of_launch + static_cast<double>(parts * m * n) / 2.5e5 : 0.0;
     const double time =
         static_cast<double>(in_turn) * (static_cast<double>(each) + beside_steps) * step_time + sums;
     if (best.k_of_part == 0 || time < best.time)
@@ -56,19 +58,38 @@ void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std:
   }
 }
 
-/// `product` without its plan; `scratch` for parts.
-void run(cudaStream_t stream, const char* operator_name, bool a_along, bool b_along, split::Product product,
-         float* scratch) {
+Plan plan_of_small_tiles(const split::Product& product) {
+  Plan plan;
+  consider<tuned::SmallTiling>(plan, tuned::small_step_time, product.c.rows, product.c.columns, product.k);
+  return plan;
+}
+
+Plan plan_of(const split::Product& product) {
   Plan plan;
   consider<tuned::LargeTiling>(plan, tuned::large_step_time, product.c.rows, product.c.columns, product.k);
   consider<tuned::SmallTiling>(plan, tuned::small_step_time, product.c.rows, product.c.columns, product.k);
+  return plan;
+}
+
+/// As planned; `scratch` for parts.
+split::Product planned(split::Product product, const Plan& plan, float* scratch) {
   product.k_of_part = plan.k_of_part;
   product.parts = plan.parts > 1 ? scratch : nullptr;
-  const bool aligned = rows_aligned(product.a) && rows_aligned(product.b) && product.a.columns % 4 == 0 &&
-                       product.b.columns % 4 == 0;
+  return product;
+}
+
+/// Whether all rows of both operands can be copied 16 bytes at a time.
+bool is_aligned(const split::Product& product) {
+  return rows_aligned(product.a) && rows_aligned(product.b) && product.a.columns % 4 == 0 &&
+         product.b.columns % 4 == 0;
+}
+
+void run(cudaStream_t stream, const char* operator_name, bool a_along, bool b_along,
+         const split::Product& unplanned, const Plan& plan, float* scratch) {
+  const split::Product product = planned(unplanned, plan, scratch);
   const auto start = [&]<class Tile, bool a_rows, bool b_rows>() {
-    aligned ? split::start<Tile, a_rows, b_rows, 4>(stream, operator_name, product, plan.parts)
-            : split::start<Tile, a_rows, b_rows, 1>(stream, operator_name, product, plan.parts);
+    is_aligned(product) ? split::start<Tile, a_rows, b_rows, 4>(stream, operator_name, product, plan.parts)
+                        : split::start<Tile, a_rows, b_rows, 1>(stream, operator_name, product, plan.parts);
   };
   const auto with = [&]<class Tile>() {
     if (a_along) {
@@ -83,21 +104,46 @@ void run(cudaStream_t stream, const char* operator_name, bool a_along, bool b_al
              : with.template operator()<tuned::SmallTiling>();
 }
 
+split::Product product_with_sums(ConstMatrixView a, ConstMatrixView b, MatrixView c, float* sums) {
+  split::Product product{a, b, c, nullptr, 1.0f, 0.0f, a.rows};
+  product.row_sums = sums;
+  return product;
+}
+
 }  // namespace
 
 void split_product(cudaStream_t stream, const char* operator_name, Transpose transpose_a,
                    Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
                    MatrixView c, const float* bias, float* scratch) {
   const bool a_along = transpose_a == Transpose::no, b_along = transpose_b == Transpose::yes;
-  const std::int64_t k = a_along ? a.columns : a.rows;
-  run(stream, operator_name, a_along, b_along, {a, b, c, bias, alpha, beta, k}, scratch);
+  const split::Product product{a, b, c, bias, alpha, beta, a_along ? a.columns : a.rows};
+  run(stream, operator_name, a_along, b_along, product, plan_of(product), scratch);
 }
 
 void split_product_with_sums(cudaStream_t stream, const char* operator_name, ConstMatrixView a,
                              ConstMatrixView b, MatrixView c, float* sums, float* scratch) {
-  split::Product product{a, b, c, nullptr, 1.0f, 0.0f, a.rows};
-  product.row_sums = sums;
-  run(stream, operator_name, false, false, product, scratch);
+  const split::Product product = product_with_sums(a, b, c, sums);
+  run(stream, operator_name, false, false, product, plan_of(product), scratch);
+}
+
+void split_linear_backward(cudaStream_t stream, const char* operator_name, ConstMatrixView x,
+                           ConstMatrixView weight, ConstMatrixView dy, MatrixView dx, MatrixView dweight,
+                           float* sums, float* scratch) {
+  const split::Product first = product_with_sums(dy, x, dweight, sums);
+  const split::Product second{dy, weight, dx, nullptr, 1.0f, 0.0f, dy.columns};
+  const Plan of_first = plan_of(first), of_second = plan_of(second);
+  const Plan small_first = plan_of_small_tiles(first), small_second = plan_of_small_tiles(second);
+  const double apart = of_first.time + of_second.time + time_of_launch;
+  if (small_second.parts > 1 || small_first.time + small_second.time > apart) {
+    run(stream, operator_name, false, false, first, of_first, scratch);
+    run(stream, operator_name, true, false, second, of_second, scratch);
+    return;
+  }
+  const split::TwoProducts both{planned(first, small_first, scratch), planned(second, small_second, nullptr),
+                                small_first.parts, small_second.parts};
+  is_aligned(first) && is_aligned(second)
+      ? split::start_two<tuned::SmallTiling, 4>(stream, operator_name, both)
+      : split::start_two<tuned::SmallTiling, 1>(stream, operator_name, both);
 }
 
 }  // namespace sea::cuda

@@ -21,4 +21,10 @@ void split_product(cudaStream_t stream, const char* operator_name, Transpose tra
 void split_product_with_sums(cudaStream_t stream, const char* operator_name, ConstMatrixView a,
                              ConstMatrixView b, MatrixView c, float* sums, float* scratch);
 
+/// dX = dY W, dW = dY^T X and the sums of dY's columns, none of them empty: in one launch where both products
+/// are small, as they do not wait for each other.
+void split_linear_backward(cudaStream_t stream, const char* operator_name, ConstMatrixView x,
+                           ConstMatrixView weight, ConstMatrixView dy, MatrixView dx, MatrixView dweight,
+                           float* sums, float* scratch);
+
 }  // namespace sea::cuda

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "common/async_copy.cuh"
@@ -39,10 +40,36 @@ struct Product {
   __device__ float* parts_of_sums(std::int64_t count) const { return parts + count * c.rows * c.columns; }
 };
 
+/// Which tile of C a block forms, over which part of k.
+struct Task {
+  std::int64_t tile, part, parts;
+};
+
+/// Where a tile of C, and a warp's part of it, begin. Tiles are counted along the shorter side first, so that
+/// neighbouring blocks read the same rows of the longer operand.
+template <class Tile>
+struct Place {
+  std::int64_t row, column;
+  int warp_row, warp_column;
+
+  __device__ __forceinline__ Place(const Product& product, std::int64_t tile) {
+    const std::int64_t short_side = min(product.row_tiles, product.column_tiles);
+    const std::int64_t along_short = tile % short_side, along_long = tile / short_side;
+    const bool few_rows = product.row_tiles <= product.column_tiles;
+    row = (few_rows ? along_short : along_long) * Tile::rows;
+    column = (few_rows ? along_long : along_short) * Tile::columns;
+    constexpr int warps_down = Tile::rows / Tile::warp_rows;
+    const int warp = static_cast<int>(threadIdx.x) / 32;
+    warp_row = warp % warps_down * Tile::warp_rows;
+    warp_column = warp / warps_down * Tile::warp_columns;
+  }
+};
+
 /// `extent` rows of op(A), or columns of op(B), in a buffer. `along`: k is what lies side by side in memory.
-template <int extent, bool along>
+/// Rows are so long that the lanes of a warp read different banks, unless `padding` is 0.
+template <int extent, bool along, int padding = along ? 8 : 4>
 struct Operand {
-  static constexpr int stride = along ? depth + 8 : extent + 4;
+  static constexpr int stride = (along ? depth : extent) + padding;
   alignas(16) float values[(along ? extent : depth) * stride];
 
   __device__ __forceinline__ float at(int i, int k) const {
@@ -62,6 +89,11 @@ struct Operand {
 template <int extent, bool along, int width, int threads>
 class Copies {
  public:
+  static constexpr int packs_of_row = (along ? depth : extent) / width;
+  static constexpr int rows_at_once = threads / packs_of_row;
+  static constexpr int count = (along ? extent : depth) / rows_at_once;  ///< of a thread
+  static_assert(threads % packs_of_row == 0 && (along ? extent : depth) % rows_at_once == 0);
+
   __device__ Copies(const ConstMatrixView& matrix, std::int64_t first, std::int64_t k_first) {
     const int thread = static_cast<int>(threadIdx.x);
     row_ = thread / packs_of_row;
@@ -78,9 +110,10 @@ class Copies {
   }
 
   /// Starts the copies of the next `depth` of k, of which `k_left` are there.
-  __device__ __forceinline__ void start(Operand<extent, along>& buffer, int k_left) {
+  template <int padding>
+  __device__ __forceinline__ void start(Operand<extent, along, padding>& buffer, int k_left) {
     const float* from = from_;
-    float* to = &buffer.values[row_ * Operand<extent, along>::stride + column_];
+    float* to = &buffer.values[row_ * buffer.stride + column_];
 #pragma unroll
     for (int i = 0; i < count; ++i) {
       bool valid;
@@ -89,28 +122,24 @@ class Copies {
       } else {
         valid = inside_ && row_ + i * rows_at_once < k_left;
       }
-      copy_async<width>(to + i * rows_at_once * Operand<extent, along>::stride, from, valid);
+      copy_async<width>(to + i * rows_at_once * buffer.stride, from, valid);
       from += to_next_;
     }
     from_ += to_next_buffer_;
   }
 
  private:
-  static constexpr int packs_of_row = (along ? depth : extent) / width;
-  static constexpr int rows_at_once = threads / packs_of_row;
-  static constexpr int count = (along ? extent : depth) / rows_at_once;
-  static_assert(threads % packs_of_row == 0 && (along ? extent : depth) % rows_at_once == 0);
-
   const float* from_;
   std::int64_t to_next_, to_next_buffer_;
   int row_, column_, rows_left_ = 0;
   bool inside_ = false;
 };
 
-template <class Tile, bool a_along, bool b_along>
+template <class Tile, bool a_along, bool b_along, int a_padding = a_along ? 8 : 4,
+          int b_padding = b_along ? 8 : 4>
 struct Buffer {
-  Operand<Tile::rows, a_along> a;
-  Operand<Tile::columns, b_along> b;
+  Operand<Tile::rows, a_along, a_padding> a;
+  Operand<Tile::columns, b_along, b_padding> b;
 };
 
 /// What a warp has of its part of the tile, in the order of mma_m16n8k8.
@@ -125,9 +154,10 @@ using RowSums = float[Tile::warp_rows / 16][2];
 template <bool a_along, bool b_along>
 inline constexpr bool adds_rows = !a_along && !b_along;
 
-template <class Tile, bool a_along, bool b_along>
-__device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& buffer, int warp_row,
-                                         int warp_column, Sums<Tile>& sums, RowSums<Tile>& row_sums) {
+/// Adds the products of a buffer's elements, and with `adds` its rows of op(A).
+template <class Tile, bool adds, class TileBuffer>
+__device__ __forceinline__ void multiply(const TileBuffer& buffer, int warp_row, int warp_column,
+                                         Sums<Tile>& sums, RowSums<Tile>& row_sums) {
   const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
   RowSums<Tile> step = {};  // short sums first: thousands of elements one after the other would lose bits
 #pragma unroll 2            // unrolled further, it needs more registers than there are
@@ -140,7 +170,7 @@ __device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& b
         const float2 pair = buffer.a.pair(warp_row + 16 * i + 8 * half + group, k + 2 * place);
         a[i].set(half, pair.x);
         a[i].set(half + 2, pair.y);
-        if constexpr (adds_rows<a_along, b_along>) step[i][half] += pair.x + pair.y;
+        if constexpr (adds) step[i][half] += pair.x + pair.y;
       }
     }
 #pragma unroll
@@ -153,7 +183,7 @@ __device__ __forceinline__ void multiply(const Buffer<Tile, a_along, b_along>& b
       for (int i = 0; i < Tile::warp_rows / 16; ++i) mma_m16n8k8_tf32x3(sums[i][j], a[i], b);
     }
   }
-  if constexpr (adds_rows<a_along, b_along>) {
+  if constexpr (adds) {
 #pragma unroll
     for (int i = 0; i < Tile::warp_rows / 16; ++i) {
 #pragma unroll
@@ -171,24 +201,48 @@ __device__ __forceinline__ void finish(const Product& product, std::int64_t i, s
   *c = value;
 }
 
-/// blockIdx.x counts tiles, the shorter side first, so that neighbouring blocks read the same rows of the
-/// longer operand; blockIdx.y counts parts of k.
+/// Writes what a warp has of its part of the tile: of C, or of a part of k.
+template <class Tile>
+__device__ __forceinline__ void store_sums(const Product& product, const Task& task, const Place<Tile>& at,
+                                           const Sums<Tile>& sums) {
+  const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
+#pragma unroll
+  for (int i = 0; i < Tile::warp_rows / 16; ++i) {
+#pragma unroll
+    for (int j = 0; j < Tile::warp_columns / 8; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const std::int64_t to_row = at.row + at.warp_row + 16 * i + e / 2 * 8 + group;
+        const std::int64_t to_column = at.column + at.warp_column + 8 * j + 2 * place + e % 2;
+        if (to_row >= product.c.rows || to_column >= product.c.columns) continue;
+        if (product.parts != nullptr) {
+          product.parts[(task.part * product.c.rows + to_row) * product.c.columns + to_column] =
+              sums[i][j][e];
+        } else {
+          finish(product, to_row, to_column, sums[i][j][e]);
+        }
+      }
+    }
+  }
+}
+
+/// Where the sum of a row of op(A) goes: of all, or of a part of k.
+__device__ __forceinline__ float* place_of_row_sums(const Product& product, const Task& task) {
+  return product.parts == nullptr ? product.row_sums
+                                  : product.parts_of_sums(task.parts) + task.part * product.c.rows;
+}
+
 template <class Tile, bool a_along, bool b_along, int width>
-__global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor)
-    split_product_kernel(const __grid_constant__ Product product) {
+__device__ __forceinline__ void form_tile(const Product& product, const Task& task) {
   using TileBuffer = Buffer<Tile, a_along, b_along>;
   auto& buffer = shared_memory<TileBuffer[Tile::buffers]>();
-  const std::int64_t short_side = min(product.row_tiles, product.column_tiles);
-  const std::int64_t along_short = blockIdx.x % short_side, along_long = blockIdx.x / short_side;
-  const bool few_rows = product.row_tiles <= product.column_tiles;
-  const std::int64_t row = (few_rows ? along_short : along_long) * Tile::rows;
-  const std::int64_t column = (few_rows ? along_long : along_short) * Tile::columns;
-  const std::int64_t k_first = blockIdx.y * product.k_of_part;
+  const Place<Tile> at(product, task.tile);
+  const std::int64_t k_first = task.part * product.k_of_part;
   int k_left = static_cast<int>(min(product.k_of_part, product.k - k_first));
   const int steps = (k_left + depth - 1) / depth;
 
-  Copies<Tile::rows, a_along, width, Tile::threads> a(product.a, row, k_first);
-  Copies<Tile::columns, b_along, width, Tile::threads> b(product.b, column, k_first);
+  Copies<Tile::rows, a_along, width, Tile::threads> a(product.a, at.row, k_first);
+  Copies<Tile::columns, b_along, width, Tile::threads> b(product.b, at.column, k_first);
   const auto copy = [&](int step) {
     if (step < steps) {
       a.start(buffer[step % Tile::buffers].a, k_left);
@@ -200,10 +254,6 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
 #pragma unroll
   for (int step = 0; step < Tile::buffers - 1; ++step) copy(step);
 
-  constexpr int warps_down = Tile::rows / Tile::warp_rows;
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int warp_row = warp % warps_down * Tile::warp_rows,
-            warp_column = warp / warps_down * Tile::warp_columns;
   Sums<Tile> sums = {};
   RowSums<Tile> row_sums = {};
 #pragma unroll 1
@@ -212,30 +262,14 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
     __syncthreads();
     // The buffer that was read in the step before: the barrier says that all are through with it.
     copy(step + Tile::buffers - 1);
-    multiply<Tile>(buffer[step % Tile::buffers], warp_row, warp_column, sums, row_sums);
+    multiply<Tile, adds_rows<a_along, b_along>>(buffer[step % Tile::buffers], at.warp_row, at.warp_column,
+                                                sums, row_sums);
   }
 
-  const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
-#pragma unroll
-  for (int i = 0; i < Tile::warp_rows / 16; ++i) {
-#pragma unroll
-    for (int j = 0; j < Tile::warp_columns / 8; ++j) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const std::int64_t to_row = row + warp_row + 16 * i + e / 2 * 8 + group;
-        const std::int64_t to_column = column + warp_column + 8 * j + 2 * place + e % 2;
-        if (to_row >= product.c.rows || to_column >= product.c.columns) continue;
-        if (product.parts != nullptr) {
-          product.parts[(blockIdx.y * product.c.rows + to_row) * product.c.columns + to_column] =
-              sums[i][j][e];
-        } else {
-          finish(product, to_row, to_column, sums[i][j][e]);
-        }
-      }
-    }
-  }
+  store_sums(product, task, at, sums);
   if constexpr (adds_rows<a_along, b_along>) {
-    if (product.row_sums == nullptr || column + warp_column > 0) return;
+    if (product.row_sums == nullptr || at.column + at.warp_column > 0) return;
+    const int lane = static_cast<int>(threadIdx.x) % 32, group = lane / 4, place = lane % 4;
 #pragma unroll
     for (int i = 0; i < Tile::warp_rows / 16; ++i) {
 #pragma unroll
@@ -243,13 +277,44 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
         float sum = row_sums[i][half];
         sum += __shfl_xor_sync(full_warp, sum, 1);
         sum += __shfl_xor_sync(full_warp, sum, 2);
-        const std::int64_t to_row = row + warp_row + 16 * i + 8 * half + group;
+        const std::int64_t to_row = at.row + at.warp_row + 16 * i + 8 * half + group;
         if (place > 0 || to_row >= product.c.rows) continue;
-        float* to = product.parts == nullptr ? product.row_sums
-                                             : product.parts_of_sums(gridDim.y) + blockIdx.y * product.c.rows;
-        to[to_row] = sum;
+        place_of_row_sums(product, task)[to_row] = sum;
       }
     }
+  }
+}
+
+/// blockIdx.x counts tiles, blockIdx.y parts of k.
+template <class Tile, bool a_along, bool b_along, int width>
+__global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor)
+    split_product_kernel(const __grid_constant__ Product product) {
+  form_tile<Tile, a_along, b_along, width>(product, {blockIdx.x, blockIdx.y, gridDim.y});
+}
+
+/// Two products that do not wait for each other, as a layer's backward has them: A^T B and A B.
+struct TwoProducts {
+  Product first, second;
+  std::int64_t first_parts, second_parts;
+
+  SEA_HOST_DEVICE std::int64_t first_tiles() const { return first.row_tiles * first.column_tiles; }
+  SEA_HOST_DEVICE std::int64_t second_tiles() const { return second.row_tiles * second.column_tiles; }
+  SEA_HOST_DEVICE std::int64_t first_blocks() const { return first_tiles() * first_parts; }
+  SEA_HOST_DEVICE std::int64_t blocks() const { return first_blocks() + second_tiles() * second_parts; }
+};
+
+template <class Tile, int width>
+__global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor)
+    two_products_kernel(const __grid_constant__ TwoProducts products) {
+  const std::int64_t block = blockIdx.x - products.first_blocks();
+  if (block < 0) {
+    const std::int64_t tiles = products.first_tiles();
+    form_tile<Tile, false, false, width>(products.first,
+                                         {blockIdx.x % tiles, blockIdx.x / tiles, products.first_parts});
+  } else {
+    const std::int64_t tiles = products.second_tiles();
+    form_tile<Tile, true, false, width>(products.second,
+                                        {block % tiles, block / tiles, products.second_parts});
   }
 }
 
@@ -273,20 +338,53 @@ static __global__ void __launch_bounds__(sum_rows* sum_columns)
   product.row_sums[i] = sum;
 }
 
-/// Starts the kernel for `parts` parts of k, and the second one where there are several. Copies are of
-/// `width` floats: four where all rows of the operands are aligned.
-template <class Tile, bool a_along, bool b_along, int width>
-void start(cudaStream_t stream, const char* operator_name, Product product, std::int64_t parts) {
-  product.row_tiles = blocks_of(product.c.rows, Tile::rows);
-  product.column_tiles = blocks_of(product.c.columns, Tile::columns);
-  const Grid grid{dim3(grid_size(product.row_tiles * product.column_tiles), grid_size(parts)),
-                  dim3(Tile::threads), sizeof(Buffer<Tile, a_along, b_along>[Tile::buffers])};
-  launch(stream, operator_name, grid, &split_product_kernel<Tile, a_along, b_along, width>, product);
+/// Starts the second kernel, where there are several parts.
+inline void start_sum_of_parts(cudaStream_t stream, const char* operator_name, const Product& product,
+                               std::int64_t parts) {
   if (parts == 1) return;
   const dim3 blocks(grid_size(blocks_of(product.c.rows, sum_rows)),
                     grid_size(blocks_of(product.c.columns, sum_columns)));
   launch(stream, operator_name, {blocks, dim3(sum_columns, sum_rows)}, &sum_parts_kernel, product,
          static_cast<int>(parts));
+}
+
+/// How many tiles C has.
+template <class Tile>
+void count_tiles(Product& product) {
+  product.row_tiles = blocks_of(product.c.rows, Tile::rows);
+  product.column_tiles = blocks_of(product.c.columns, Tile::columns);
+}
+
+/// Starts a kernel for `parts` parts of k, with blocks of one tile and part each, and the second one.
+template <class Tile>
+void start_tiles(cudaStream_t stream, const char* operator_name, Product product, std::int64_t parts,
+                 void (*kernel)(Product), std::size_t shared_bytes) {
+  count_tiles<Tile>(product);
+  const Grid grid{dim3(grid_size(product.row_tiles * product.column_tiles), grid_size(parts)),
+                  dim3(Tile::threads), shared_bytes};
+  launch(stream, operator_name, grid, kernel, product);
+  start_sum_of_parts(stream, operator_name, product, parts);
+}
+
+/// Copies are of `width` floats: four where all rows of the operands are aligned.
+template <class Tile, bool a_along, bool b_along, int width>
+void start(cudaStream_t stream, const char* operator_name, const Product& product, std::int64_t parts) {
+  start_tiles<Tile>(stream, operator_name, product, parts,
+                    &split_product_kernel<Tile, a_along, b_along, width>,
+                    sizeof(Buffer<Tile, a_along, b_along>[Tile::buffers]));
+}
+
+/// Both in one launch.
+template <class Tile, int width>
+void start_two(cudaStream_t stream, const char* operator_name, TwoProducts products) {
+  count_tiles<Tile>(products.first);
+  count_tiles<Tile>(products.second);
+  constexpr std::size_t shared_bytes =
+      Tile::buffers * std::max(sizeof(Buffer<Tile, false, false>), sizeof(Buffer<Tile, true, false>));
+  launch(stream, operator_name, {dim3(grid_size(products.blocks())), dim3(Tile::threads), shared_bytes},
+         &two_products_kernel<Tile, width>, products);
+  start_sum_of_parts(stream, operator_name, products.first, products.first_parts);
+  start_sum_of_parts(stream, operator_name, products.second, products.second_parts);
 }
 
 }  // namespace sea::cuda::split

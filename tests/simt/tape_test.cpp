@@ -70,12 +70,19 @@ std::vector<float> run_streams(bool captured) {
   const Tensor q = program.parameter(arena, "q", rows, width, xavier_normal());
   const Tensor w = program.parameter(arena, "w", width, width, xavier_normal());
   const Tensor bias = program.parameter(arena, "bias", 1, width, constant_value(0.1f));
+  const Tensor scale_of_a = program.parameter(arena, "scale", 1, width, constant_value(1.1f));
+  const Tensor shift_of_a = program.parameter(arena, "shift", 1, width, constant_value(0.2f));
   Tensor a = p, b = q, c;
   // Chains of arrays that live shortly, on two streams; the products of both use their workspaces.
   for (int i = 0; i < 3; ++i) {
     a = leaky_relu(tape, linear(tape, a, w, bias), 0.3f);
     tape.on(Stream::beside, [&] { b = leaky_relu(tape, linear(tape, b, w, bias), 0.2f); });
   }
+  // Forward on one stream, backward on another; both use a workspace.
+  tape.on(Stream::beside, [&] {
+    tape.on_in_forward(Stream::narrow, [&] { b = leaky_relu(tape, linear(tape, b, w, bias), 0.2f); });
+  });
+  tape.on_in_forward(Stream::beside, [&] { a = batch_norm(tape, a, scale_of_a, shift_of_a, false); });
   tape.on(Stream::narrow, [&] {
     c = scale(tape, 0.5f, p);
     l2_distance(tape, "early", 1.0f, c, q);
