@@ -62,52 +62,49 @@ else
   # Under a sanitizer without the benchmarks: nothing is timed there.
   if [ "$preset" = release ]; then bench=ON; else bench=OFF; fi
   build_project "$preset" -DSEA_TESTS=ON "-DSEA_BENCH=$bench"
-  programs=(operator_tests operator_tests_emulated operator_tests_cuda simt_tests host_tests)
+  programs=(operator_tests_emulated host_tests simt_tests operator_tests operator_tests_cuda)  # the longest first
   replays=(golden_replay golden_replay_emulated golden_replay_cuda)
 fi
 
 bin=$(build_folder "$preset")/bin
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+set -m  # each test in a process group of its own, which ends with this script
+trap 'for group in $(jobs -rp); do kill -- "-$group" 2>/dev/null; done; rm -rf "$scratch"' EXIT
 launcher=()
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 if [ "$preset" = thread ] && setarch "$(uname -m)" -R true 2>/dev/null; then
   launcher=(setarch "$(uname -m)" -R)  # ThreadSanitizer cannot start under a wide address randomisation
 fi
 
-summary=()
+# Tests run side by side, as many as there are cores; each writes to a file of its own, shown in the order of the start.
 failures=0
-skipped=0
-matched=0
+names=()
+pids=()
 
-# note_result NAME STATUS SECONDS: keeps a line for the summary, and the end of the output where it failed.
-note_result() {
-  local verdict=passed
-  if [ "$2" -ne 0 ]; then
-    verdict="FAILED (exit $2)"
-    failures=$((failures + 1))
-    {
-      echo "== the end of what $1 printed"
-      tail -n 40 "$scratch/output"
-    } >>"$scratch/failed"
-  fi
-  summary+=("$(printf '%-24s %-18s %4d s' "$1" "$verdict" "$3")")
+# start NAME COMMAND...: waits for a free core and runs the command in the background.
+start() {
+  local job=${#names[@]}
+  names+=("$1")
+  shift
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+  (
+    started=$SECONDS status=0
+    "$@" >"$scratch/$job.output" 2>&1 </dev/null || status=$?
+    echo "$status $((SECONDS - started))" >"$scratch/$job.end"
+  ) &
+  pids+=($!)
 }
 
-# run_program NAME ARGUMENT...: runs a test program, shows what it prints, adds what it skipped.
+# run_program PROGRAM ARGUMENT...: a test program, which must say how many tests it skipped.
 run_program() {
-  local name=$1 started=$SECONDS status=0 count
-  shift
-  echo "== $name"
-  "${launcher[@]}" "$bin/$name" "$@" 2>&1 </dev/null | tee "$scratch/output" || status=$?
-  count=$(sed -n 's/^tests skipped: \([0-9]*\)$/\1/p' "$scratch/output" | tail -n 1)
-  if [ -n "$count" ]; then
-    skipped=$((skipped + count))
-  elif [ "$status" -eq 0 ] && [[ $name != golden_replay* ]]; then
-    echo "error: $name ended without saying how many tests it skipped" >&2
+  local status=0 output
+  output=$(mktemp "$scratch/XXXXXX")
+  "${launcher[@]}" "$bin/$1" "${@:2}" 2>&1 | tee "$output" || status=$?
+  if [ "$status" -eq 0 ] && ! grep -q '^tests skipped: [0-9]*$' "$output"; then
+    echo "error: $1 ended without saying how many tests it skipped"
     status=1
   fi
-  note_result "$name" "$status" $((SECONDS - started))
+  return "$status"
 }
 
 # names_a_test PROGRAM PATTERN: whether the program has a test of that name.
@@ -125,10 +122,9 @@ esac
 for program in "${programs[@]}"; do
   [ -x "$bin/$program" ] || continue
   if [ -z "$filter" ]; then
-    run_program "$program"
+    start "$program" run_program "$program"
   elif names_a_test "$program" "$pattern"; then
-    run_program "$program" "$pattern"
-    matched=1
+    start "$program" run_program "$program" "$pattern"
   fi
 done
 
@@ -136,42 +132,52 @@ shared=${SEA_SHARED:-$(dirname "$repository")/shared}
 for program in "${replays[@]}"; do
   [ -x "$bin/$program" ] || continue
   if [ -n "$filter" ] && [[ $program != *"$filter"* ]]; then continue; fi
-  matched=1
   for cases in golden golden_baselines golden_company_first golden_company_second; do
     if [ -d "$shared/$cases" ]; then
-      run_program "$program" "$shared/$cases"
+      start "$program $cases" "${launcher[@]}" "$bin/$program" "$shared/$cases"
     else
-      echo "== $program"
-      echo "skipped 1: no golden cases at $shared/$cases"
-      skipped=$((skipped + 1))
+      start "$program $cases" echo "skipped 1: no golden cases at $shared/$cases"
     fi
   done
 done
 
-# run_script NAME ARGUMENT...: runs a script of tests/, adds what it skipped.
-run_script() {
-  local name=$1 started=$SECONDS status=0
-  shift
-  if [ -n "$quick" ] || [ "$preset" != release ] || { [ -n "$filter" ] && [[ $name != *"$filter"* ]]; }; then return 0; fi
-  matched=1
-  echo "== $name"
-  bash "$repository/tests/$name.sh" "$@" 2>&1 | tee "$scratch/output" || status=$?
-  skipped=$((skipped + $(grep -c '^skipped 1: ' "$scratch/output" || true)))
-  note_result "$name" "$status" $((SECONDS - started))
+# start_script NAME ARGUMENT...: a script of tests/.
+start_script() {
+  if [ -n "$quick" ] || [ "$preset" != release ] || { [ -n "$filter" ] && [[ $1 != *"$filter"* ]]; }; then return 0; fi
+  start "$1" bash "$repository/tests/$1.sh" "${@:2}"
 }
-run_script package "$(build_folder "$preset")"
-run_script cuda_libraries
-run_script report "$(build_folder "$preset")"
-run_script sass_report
-run_script gpu_check
+start_script package "$(build_folder "$preset")"
+start_script cuda_libraries
+start_script report "$(build_folder "$preset")"
+start_script sass_report
+start_script gpu_check
 
-if [ -n "$filter" ] && [ "$matched" -eq 0 ]; then
+if [ -n "$filter" ] && [ ${#names[@]} -eq 0 ]; then
   echo "error: no test matches '$filter'" >&2
   failures=1
 fi
 
-if [ -e "$scratch/failed" ]; then cat "$scratch/failed"; fi
+summary=()
+failed=()
+for job in ${!names[@]}; do
+  echo "== ${names[job]}"
+  tail -n +1 -s 0.2 -f --pid="${pids[job]}" "$scratch/$job.output"
+  wait "${pids[job]}" || true
+  read -r status seconds <"$scratch/$job.end"
+  verdict=passed
+  if [ "$status" -ne 0 ]; then
+    verdict="FAILED (exit $status)"
+    failures=$((failures + 1))
+    failed+=("$job")
+  fi
+  summary+=("$(printf '%-44s %-18s %4d s' "${names[job]}" "$verdict" "$seconds")")
+done
+for job in ${failed[@]+"${failed[@]}"}; do
+  echo "== the end of what ${names[job]} printed"
+  tail -n 40 "$scratch/$job.output"
+done
+
 echo "== summary ($preset)"
 if [ ${#summary[@]} -gt 0 ]; then printf '%s\n' "${summary[@]}"; fi
-echo "tests skipped: $skipped"
+echo "tests skipped: $(cat "$scratch"/*.output 2>/dev/null | awk '/^skipped [0-9]+: / { skipped += $2 } END { print skipped + 0 }')"
 [ "$failures" -eq 0 ]
