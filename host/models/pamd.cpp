@@ -193,6 +193,7 @@ ModelDescription describe_pamd() {
   pamd.keys = common_keys(1e-3);
   set_fallback(pamd.keys, "train_batch_size", std::int64_t{100});
   set_fallback(pamd.keys, "weight_decay", 1e-5);
+  set_fallback(pamd.keys, "eval_step", std::int64_t{20});
   const std::vector<Key> features = feature_keys();
   pamd.keys.insert(pamd.keys.end(), features.begin(), features.end());
   pamd.keys.push_back(integer_key("pretrain_epochs", 220, 0, 1'000'000,

@@ -52,7 +52,7 @@ std::vector<Case> cases() {
           {"lgmrec", {"n_hyper_layer=2", "hyper_num=6"}},
           {"micro", {"knn_k=5", "n_layers=2", "eval_step=1", "lambda_coeff=0.5"}},
           {"mmssl", {"m_topk_rate=0.1", "T=2", "learning_rate=0.001"}},
-          {"pamd", {"pretrain_epochs=2", "pretrain_batch_size=25", "learning_rate=0.01"}},
+          {"pamd", {"pretrain_epochs=2", "pretrain_batch_size=25", "learning_rate=0.01", "eval_step=1"}},
           {"vbpr+sea", small_modules},
           {"freedom+sea", joined({"knn_k=5"}, small_modules)},
           {"lattice+sea", joined({"knn_k=5", "feat_embed_dim=8"}, small_modules)},
