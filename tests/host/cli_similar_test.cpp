@@ -118,8 +118,9 @@ TEST_CASE("answers: similar items by the generic and the unique part, and by the
           "[command][answers]") {
   for (const std::string model : {"sea", "pamd"}) {
     DYNAMIC_SECTION(model) {
-      const Answers answers(model, model == "sea" ? std::vector<std::string>{"knn_k=5", "club_steps=2"}
-                                                  : std::vector<std::string>{"pretrain_epochs=1"});
+      const Answers answers(model, model == "sea"
+                                       ? std::vector<std::string>{"knn_k=5", "club_steps=2"}
+                                       : std::vector<std::string>{"pretrain_epochs=1", "eval_step=1"});
       const Dataset dataset = answers.dataset();
       const Safetensors best = read_arrays(best_file(answers.run), answers.description().identity());
       const Matrix x = doubles(dataset.features[0].values);

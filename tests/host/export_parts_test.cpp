@@ -290,7 +290,8 @@ TEST_CASE("export --parts: of a model with SEA's modules the halves that they re
 TEST_CASE("export --parts: PAMD's are those of its representation; refusals are one line",
           "[command][parts]") {
   const Fixture fixture;
-  const fs::path run = fixture.train("run", {"--model", "pamd", "--set", "pretrain_epochs=2", "--set", "eval_step=1"});
+  const fs::path run =
+      fixture.train("run", {"--model", "pamd", "--set", "pretrain_epochs=2", "--set", "eval_step=1"});
   const Safetensors parts = fixture.parts_of(run);
   for (const std::string name : {"visual", "textual"}) {
     CHECK(parts.floats(name + "_generic") == parts.floats("item_common_" + name));
