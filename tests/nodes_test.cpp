@@ -211,6 +211,48 @@ TEST_CASE("nodes: gather_rows of a batch, whose last rows are not there", "[node
   });
 }
 
+TEST_CASE("nodes: a loss of gathered triples is that of the tables, gradients too", "[nodes]") {
+  // Of a batch with room for four; the third user and the third negative are others' too.
+  const std::vector<std::int32_t> users = {1, 0, 1, 7}, items = {2, 2, 0, 7}, negatives = {1, 0, 1, 7};
+  for_each_backend([&](Backend& backend) {
+    for (const std::int64_t count : {3, 4}) {
+      const auto gradient = [&](bool gathered) {
+        Program program(backend, 5);
+        Arena& arena = program.arena("main", {});
+        Tape& tape = program.tape("training", {&arena});
+        const Tensor p = program.parameter(arena, "p", 5, 3, xavier_normal());  // two users above three items
+        const Batch batch = make_batch(program, 4);
+        sort_batch(tape, batch, 2);
+        if (gathered) {
+          const Tensor rows = gather_triples(tape, p, 2, batch);
+          bpr(tape, "bpr", 1.0f, BprSum::mean, rows.row_range(0, 4), rows.row_range(4, 8),
+              gathered_triples(tape, 4));
+        } else {
+          bpr(tape, "bpr", 1.0f, BprSum::mean, p.row_range(0, 2), p.row_range(2, 3), batch);
+        }
+        program.allocate();
+        for (const auto& [to, from] :
+             {std::pair(batch.users, users), {batch.positives, items}, {batch.negatives, negatives}}) {
+          std::vector<std::int32_t> list = from;
+          if (count == 4) list.back() = 0;
+          backend.copy_to_device(program.value(to).data(), list.data(), list.size() * sizeof(std::int32_t));
+        }
+        const StepState state{0, 0, 0, count};
+        program.step_state().upload({&state, 1});
+        tape.forward();
+        tape.backward();
+        program.losses().accumulate(backend);
+        std::vector<float> all = program.download_gradient("p");
+        all.push_back(program.losses().download().back());
+        return all;
+      };
+      const std::vector<float> of_tables = gradient(false);
+      CHECK(of_tables.front() != 0.0f);
+      CHECK(relative_error(gradient(true), to_double(of_tables)) < 1e-6);
+    }
+  });
+}
+
 TEST_CASE("nodes: a learned graph, from two embeddings to what it propagates", "[nodes]") {
   std::vector<float> mask = {1.0f, 0.5f, 2.0f, 1.0f, 1.0f, 0.0f, 0.0f};
   for_each_backend([&](Backend& backend) {

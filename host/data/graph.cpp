@@ -105,6 +105,19 @@ HostCsr user_block(const HostCsr& graph, std::int64_t users) {
   return block;
 }
 
+HostCsr item_block(const HostCsr& graph, std::int64_t users) {
+  HostCsr block;
+  block.rows = graph.rows - users;
+  block.columns = users;
+  const std::int64_t first = graph.row_offsets[at(users)];
+  block.row_offsets.clear();
+  for (std::int64_t row = users; row <= graph.rows; ++row)
+    block.row_offsets.push_back(graph.row_offsets[at(row)] - first);
+  block.column_indices.assign(graph.column_indices.begin() + first, graph.column_indices.end());
+  block.values.assign(graph.values.begin() + first, graph.values.end());
+  return block;
+}
+
 HostCsr pair_graph(const HostCsr& train, bool means, const HostCsr& joined) {
   HostCsr graph;
   graph.rows = train.rows;

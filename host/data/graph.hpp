@@ -18,6 +18,8 @@ HostCsr mean_graph(const HostCsr& train, bool self_loops, const HostCsr& joined 
 
 /// The rows of users of a graph of users and then items, with the columns of items alone (users x items).
 HostCsr user_block(const HostCsr& graph, std::int64_t users);
+/// The rows of items of such a graph without self loops, with the columns of users alone (items x users).
+HostCsr item_block(const HostCsr& graph, std::int64_t users);
 
 /// The training pairs (users x items), each with the value 1, or with `means` one over its user's number of
 /// pairs.

@@ -17,44 +17,152 @@ constexpr std::int64_t layers = 3;
 constexpr std::int64_t visual_width = 256;
 constexpr float slope = 0.01f;
 
+/// The mean over a node's neighbours, of all nodes and of users and items alone, with the transposes that
+/// gradients need.
+struct MeanGraph {
+  CsrView nodes, nodes_transposed;
+  CsrView users, users_transposed;  ///< users x items
+  CsrView items;                    ///< items x users
+};
+
+MeanGraph upload_graph(Model& model, const Dataset& dataset) {
+  const HostCsr nodes = mean_graph(dataset.train, false, dataset.joined),
+                users = user_block(nodes, dataset.users);
+  const auto upload = [&](const HostCsr& graph) {
+    return model.graphs.emplace_back(to_device(model.program.backend(), graph)).view();
+  };
+  return {upload(nodes), upload(transpose(nodes)), upload(users), upload(transpose(users)),
+          upload(item_block(nodes, dataset.users))};
+}
+
+/// What the preferences, which nothing trains, give to the first layer: their unit rows (users x width), and
+/// the means of these over the items' users (items x width).
+struct Preferred {
+  Tensor unit, means;
+};
+
 /// One modality's network.
 struct Network {
   std::string name;  ///< v_gcn, t_gcn
   Tensor features, preference;
-  std::int64_t width;  ///< of its nodes before the first layer
+  std::int64_t width;   ///< of its nodes before the first layer
+  Preferred preferred;  ///< as training reads it
 };
 
-/// Records one modality's network up to its last layer (nodes x e).
-Tensor record_network(Model& model, Tape& tape, const Network& network, Tensor id_embedding,
-                      const CsrView& graph, const CsrView& transposed) {
-  const std::int64_t users = network.preference.rows, e = id_embedding.columns;
-  Tensor items = network.features;
-  if (network.name == "v_gcn") {
-    items = linear(tape, items, linear_parameters(model, network.name + ".MLP", items.columns, visual_width));
-  }
-  Tensor z = tape.activation(id_embedding.rows, network.width);
-  row_normalize(tape, network.preference, z.row_range(0, users));
-  row_normalize(tape, items, z.row_range(users, items.rows));
-  for (std::int64_t layer = 1; layer <= layers; ++layer) {
-    const auto name = [&](const char* part) { return fmt::format("{}.{}{}", network.name, part, layer); };
-    const std::int64_t width = z.columns;
-    const Tensor both = tape.activation(z.rows, width + e);
-    // (P Z) C, not P (Z C): nothing behind the textual features is trained, so that its first product with
-    // the transposed graph falls away.
-    const Tensor convolution =
-        model.program.parameter(*model.main, name("conv_embed_") + ".weight", width, width, xavier_normal());
-    const Tensor mean = propagate(tape, graph, transposed, z, 1, Layers::last);
-    leaky_relu(tape, matmul(tape, Transpose::no, Transpose::no, mean, convolution), slope,
-               both.column_range(0, width));
-    const Tensor own =
-        linear(tape, z, linear_parameters(model, name("linear_layer"), width, e, xavier_normal()));
-    add(tape, leaky_relu(tape, own, slope), id_embedding, both.column_range(width, e));
-    const LinearParameters join =
-        linear_parameters(model, name("g_layer"), width + e, e, layer == 1 ? xavier_normal() : Initializer());
-    z = leaky_relu(tape, linear(tape, both, join), slope);
-  }
-  return z;
+/// Computed before each epoch, not in each step: the preferences are a state, which a checkpoint brings back.
+Preferred keep_preferred(Model& model, const MeanGraph& graph, Tensor preference) {
+  Program& program = model.program;
+  Backend& backend = program.backend();
+  const std::int64_t users = preference.rows, items = graph.items.rows, width = preference.columns;
+  const auto memory = [&](std::int64_t size) -> const Buffer<float>& {
+    return model.features.emplace_back(Buffer<float>(backend, size));
+  };
+  const MatrixView unit = memory(users * width).matrix(users, width);
+  const MatrixView means = memory(items * width).matrix(items, width);
+  const VectorView inverse_norms = memory(users).span();
+  const auto earlier = model.schedule.begin_epoch;
+  model.schedule.begin_epoch = [=, &program, &backend](std::int64_t epoch) {
+    if (earlier) earlier(epoch);
+    backend.row_normalize(program.value(preference), unit, inverse_norms);
+    backend.spmm(graph.items, unit, {}, means);
+  };
+  return {program.constant(unit), program.constant(means)};
 }
+
+/// Records networks on a tape. In training the last layer has the rows of the batch alone, see
+/// gather_triples; in evaluation all nodes.
+class Recording {
+ public:
+  Recording(Model& model, Tape& tape, const MeanGraph& graph, Tensor id_embedding, std::int64_t users)
+      : model_(model),
+        tape_(tape),
+        graph_(graph),
+        id_embedding_(id_embedding),
+        users_(users),
+        items_(id_embedding.rows - users),
+        trains_(&tape == model.training) {}
+
+  /// One modality's network up to its last layer (rows x e).
+  Tensor record(const Network& network) {
+    Tensor z = first_layer(network);
+    for (std::int64_t layer = 2; layer <= layers; ++layer) {
+      Tensor mean = propagate(tape_, graph_.nodes, graph_.nodes_transposed, z, 1, Layers::last),
+             id_embedding = id_embedding_;
+      if (layer == layers && trains_) {
+        for (Tensor* nodes : {&mean, &z, &id_embedding})
+          *nodes = gather_triples(tape_, *nodes, users_, model_.batch);
+      }
+      const Tensor both = tape_.activation(z.rows, z.columns + id_embedding.columns);
+      convolve(network, layer, mean, both);
+      add_own(network, layer, z, id_embedding, both);
+      z = join(network, layer, both);
+    }
+    return z;
+  }
+
+ private:
+  /// The preferences are not trained: what they give is no more than read, and no gradient flows into their
+  /// rows. Of the users' means of items it is the items' rows that are multiplied, which are fewer.
+  Tensor first_layer(const Network& network) {
+    Tensor items = network.features;
+    if (network.name == "v_gcn") {
+      items =
+          linear(tape_, items, linear_parameters(model_, network.name + ".MLP", items.columns, visual_width));
+    }
+    items = row_normalize(tape_, items);
+    Preferred preferred = network.preferred;
+    if (!trains_) {
+      preferred.unit = row_normalize(tape_, network.preference);
+      preferred.means = spmm(tape_, graph_.items, {}, preferred.unit);
+    }
+    const Tensor both = tape_.activation(users_ + items_, network.width + id_embedding_.columns);
+    const Tensor of_users = both.row_range(0, users_), of_items = both.row_range(users_, items_);
+    const Tensor product =
+        matmul(tape_, Transpose::no, Transpose::no, items, convolution(network, 1, network.width));
+    leaky_relu(tape_, spmm(tape_, graph_.users, graph_.users_transposed, product), slope,
+               of_users.column_range(0, network.width));
+    convolve(network, 1, preferred.means, of_items);
+    add_own(network, 1, preferred.unit, id_embedding_.row_range(0, users_), of_users);
+    add_own(network, 1, items, id_embedding_.row_range(users_, items_), of_items);
+    return join(network, 1, both);
+  }
+
+  /// The left columns of `both`: of the mean over neighbours.
+  void convolve(const Network& network, std::int64_t layer, Tensor mean, Tensor both) {
+    const Tensor product =
+        matmul(tape_, Transpose::no, Transpose::no, mean, convolution(network, layer, mean.columns));
+    leaky_relu(tape_, product, slope, both.column_range(0, mean.columns));
+  }
+  /// The right columns: of the rows themselves.
+  void add_own(const Network& network, std::int64_t layer, Tensor z, Tensor id_embedding, Tensor both) {
+    const std::int64_t e = id_embedding.columns;
+    const Tensor own = linear(
+        tape_, z,
+        linear_parameters(model_, name(network, "linear_layer", layer), z.columns, e, xavier_normal()));
+    add(tape_, leaky_relu(tape_, own, slope), id_embedding, both.column_range(z.columns, e));
+  }
+  Tensor join(const Network& network, std::int64_t layer, Tensor both) {
+    const LinearParameters parameters =
+        linear_parameters(model_, name(network, "g_layer", layer), both.columns, id_embedding_.columns,
+                          layer == 1 ? xavier_normal() : Initializer());
+    return leaky_relu(tape_, linear(tape_, both, parameters), slope);
+  }
+
+  static std::string name(const Network& network, const char* part, std::int64_t layer) {
+    return fmt::format("{}.{}{}", network.name, part, layer);
+  }
+  Tensor convolution(const Network& network, std::int64_t layer, std::int64_t width) {
+    return model_.program.parameter(*model_.main, name(network, "conv_embed_", layer) + ".weight", width,
+                                    width, xavier_normal());
+  }
+
+  Model& model_;
+  Tape& tape_;
+  const MeanGraph& graph_;
+  Tensor id_embedding_;
+  std::int64_t users_, items_;
+  bool trains_;
+};
 
 std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configuration& configuration,
                              const Progress&) {
@@ -62,9 +170,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   Program& program = model->program;
   const std::int64_t users = dataset.users, items = dataset.items,
                      e = configuration.integer("embedding_size");
-  const HostCsr mean = mean_graph(dataset.train, false, dataset.joined);
-  const CsrView graph = model->graphs.emplace_back(to_device(backend, mean)).view();
-  const CsrView transposed = model->graphs.emplace_back(to_device(backend, transpose(mean))).view();
+  const MeanGraph graph = upload_graph(*model, dataset);
   const Tensor id_embedding = program.state("id_embedding", users + items, e, xavier_normal());
   std::vector<Network> networks;
   for (ItemFeatures& modality : dataset.features) {
@@ -73,20 +179,22 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
                        width = modality.modality == "visual" ? visual_width : columns;
     const Buffer<float>& raw = model->features.emplace_back(to_device(backend, modality.values.values));
     modality.values = {};
-    networks.push_back({name, program.constant(raw.matrix(items, columns)),
-                        program.state(name + ".preference", users, width, xavier_normal()), width});
+    const Tensor features = program.constant(raw.matrix(items, columns)),
+                 preference = program.state(name + ".preference", users, width, xavier_normal());
+    networks.push_back({name, features, preference, width, keep_preferred(*model, graph, preference)});
   }
 
   const auto represent = [&](Tape& tape) {
+    Recording recording(*model, tape, graph, id_embedding, users);
     std::vector<Tensor> last;
-    for (const Network& network : networks)
-      last.push_back(record_network(*model, tape, network, id_embedding, graph, transposed));
-    const Tensor nodes = last.size() == 1 ? last[0] : scale(tape, 0.5f, add(tape, last[0], last[1]));
-    return Embeddings{nodes.row_range(0, users), nodes.row_range(users, items)};
+    for (const Network& network : networks) last.push_back(recording.record(network));
+    return last.size() == 1 ? last[0] : scale(tape, 0.5f, add(tape, last[0], last[1]));
   };
   Tape& tape = *model->training;
-  const Embeddings embeddings = represent(tape);
-  bpr(tape, "bpr", 1.0f, BprSum::mean, embeddings.users, embeddings.items, model->batch);
+  const Tensor rows = represent(tape);
+  const std::int64_t batch_size = model->batch.users.count;
+  bpr(tape, "bpr", 1.0f, BprSum::mean, rows.row_range(0, batch_size),
+      rows.row_range(batch_size, 2 * batch_size), gathered_triples(tape, batch_size));
 
   // MMRec's regulariser, of arrays that are not trained: reported, without a gradient.
   const double reg_weight = configuration.number("reg_weight");
@@ -104,7 +212,8 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
            true);
     if (networks.front().name == "v_gcn") report("norm_preference", 1.0, networks.front().preference, false);
   }
-  finish_model(*model, represent(*model->evaluation));
+  const Tensor nodes = represent(*model->evaluation);
+  finish_model(*model, {nodes.row_range(0, users), nodes.row_range(users, items)});
   return model;
 }
 

@@ -1,5 +1,7 @@
 // Batches, masks and noise: what a step draws, and what reads a batch's rows.
 
+#include <numeric>
+
 #include "program/batch_views.hpp"
 #include "program/nodes.hpp"
 
@@ -59,6 +61,30 @@ void gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::
                   run.backend().gather_rows_backward(run.gradient(y), order_view(run, batch), role,
                                                      first_node, run.step(), run.input_gradient(0));
                 }});
+}
+
+Tensor gather_triples(Tape& tape, Tensor nodes, std::int64_t users, const Batch& batch) {
+  const std::int64_t size = batch.users.count;
+  const Tensor y = tape.activation(3 * size, nodes.columns),
+               items = nodes.row_range(users, nodes.rows - users);
+  gather_rows(tape, nodes.row_range(0, users), batch, BatchRole::user, 0, y.row_range(0, size));
+  gather_rows(tape, items, batch, BatchRole::positive, users, y.row_range(size, size));
+  gather_rows(tape, items, batch, BatchRole::negative, users, y.row_range(2 * size, size));
+  return y;
+}
+
+Batch gathered_triples(Tape& tape, std::int64_t batch_size) {
+  Program& program = tape.program();
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(2 * batch_size));
+  std::iota(rows.begin(), rows.end(), 0);
+  const auto middle = rows.begin() + batch_size;
+  Batch batch;
+  batch.users = batch.positives = program.indices({rows.begin(), middle});
+  batch.negatives = program.indices({middle, rows.end()});
+  batch.nodes = program.indices(3 * batch_size);
+  batch.sources = program.indices(3 * batch_size);
+  sort_batch(tape, batch, batch_size);
+  return batch;
 }
 
 Tensor history_rows(Tape& tape, const CsrPatternView& history, const Batch& batch, bool inverted) {

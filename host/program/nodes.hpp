@@ -125,6 +125,12 @@ Indices sample_permutation(Tape& tape, RandomPurpose purpose, std::int64_t size,
 Tensor gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node = 0);
 /// The same, written into `y`, which may be a part of a larger activation.
 void gather_rows(Tape& tape, Tensor x, const Batch& batch, BatchRole role, std::int64_t first_node, Tensor y);
+/// The rows of the batch's users, positives and negatives, one below the other (3 batch size x width), of a
+/// table of nodes.
+Tensor gather_triples(Tape& tape, Tensor nodes, std::int64_t users, const Batch& batch);
+/// The triples of these rows, sorted: for losses whose users are the first `batch_size` of them, and whose
+/// items are the others.
+Batch gathered_triples(Tape& tape, std::int64_t batch_size);
 /// The histories of the batch's users as dense rows, see Backend::history_rows.
 Tensor history_rows(Tape& tape, const CsrPatternView& history, const Batch& batch, bool inverted);
 

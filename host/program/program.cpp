@@ -67,6 +67,12 @@ Indices Program::indices(std::int64_t count) {
   return {static_cast<int>(indices_.size()) - 1, count};
 }
 
+Indices Program::indices(const std::vector<std::int32_t>& values) {
+  const Indices indices = this->indices(static_cast<std::int64_t>(values.size()));
+  indices_.back().upload(values);
+  return indices;
+}
+
 Tape& Program::tape(const std::string& name, std::vector<Arena*> moves) {
   return tapes_.emplace_back(*this, name, std::move(moves));
 }

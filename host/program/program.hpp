@@ -40,6 +40,8 @@ class Program {
   /// An array that is not trained, outlives a step, and is saved with the parameters.
   Tensor state(const std::string& name, std::int64_t rows, std::int64_t columns, const Initializer& initial);
   Indices indices(std::int64_t count);
+  /// Integers that are never written again.
+  Indices indices(const std::vector<std::int32_t>& values);
   /// A tape whose gradients move these arenas.
   Tape& tape(const std::string& name, std::vector<Arena*> moves);
   /// A step over batches of `batch_size` of `pairs` training pairs. An arena among `without_gradient` is

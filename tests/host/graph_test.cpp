@@ -117,21 +117,27 @@ TEST_CASE("graph: interactions, against the formula", "[graph]") {
   }
 }
 
-TEST_CASE("graph: users' rows of the interaction graph, and pairs with ones and means", "[graph]") {
+TEST_CASE("graph: users' and items' rows of the interaction graph, and pairs with ones and means",
+          "[graph]") {
   std::mt19937 random(6);
   const HostCsr train = random_csr(random, 9, 7, false);
   const Dense ones = dense(train), whole = dense(interaction_graph(train));
-  const HostCsr block = user_block(interaction_graph(train), 9);
+  const HostCsr block = user_block(interaction_graph(train), 9),
+                of_items = item_block(interaction_graph(train), 9);
   CHECK(block.columns == 7);
-  Dense expected = zeros(9, 7), means = zeros(9, 7);
+  CHECK(of_items.rows == 7);
+  CHECK(of_items.columns == 9);
+  Dense expected = zeros(9, 7), expected_of_items = zeros(7, 9), means = zeros(9, 7);
   for (std::size_t user = 0; user < 9; ++user) {
     const double degree = std::accumulate(ones[user].begin(), ones[user].end(), 0.0);
     for (std::size_t item = 0; item < 7; ++item) {
       expected[user][item] = whole[user][9 + item];
+      expected_of_items[item][user] = whole[9 + item][user];
       means[user][item] = ones[user][item] / std::max(degree, 1.0);
     }
   }
   CHECK(largest_difference(dense(block), expected) == 0.0);
+  CHECK(largest_difference(dense(of_items), expected_of_items) == 0.0);
   CHECK(largest_difference(dense(pair_graph(train, false)), ones) == 0.0);
   CHECK(largest_difference(dense(pair_graph(train, true)), means) < 1e-7);
 }
