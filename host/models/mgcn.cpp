@@ -19,17 +19,18 @@ Tensor gate(Model& model, Tape& tape, const std::string& name, Tensor x, Tensor 
   return multiply(tape, activate(tape, Activation::sigmoid, linear(tape, x, layer)), y);
 }
 
-/// What all nodes have: the behaviour on the interaction graph, what the modalities add to it, and their sum.
+/// The behaviour on the interaction graph, what the modalities add to it, and their sum: of all nodes, or in
+/// training of the batch's rows alone, see gather_triples.
 struct Views {
   Tensor behaviour, side, sum;
 };
 
-/// The contrast of what a batch's rows have of the modalities and of behaviour.
-void contrast(Model& model, const std::string& name, float weight, const Views& views, BatchRole role,
-              std::int64_t first, std::int64_t count) {
+/// The contrast of what rows of the batch, those of users or of positives, have of the modalities and of
+/// behaviour.
+void contrast(Model& model, const std::string& name, float weight, const Views& views, std::int64_t first) {
   Tape& tape = *model.training;
   const auto unit_rows = [&](Tensor x) {
-    return row_normalize(tape, gather_rows(tape, x.row_range(first, count), model.batch, role, first));
+    return row_normalize(tape, x.row_range(first, model.batch.users.count));
   };
   ContrastiveSettings settings;
   settings.temperature = temperature;
@@ -61,7 +62,7 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
   const auto represent = [&](Tape& tape) {
     Views views;
     views.behaviour = propagate(tape, a, a, nodes, configuration.integer("n_ui_layers"), Layers::mean);
-    const Tensor both = tape.activation(all, 2 * e);
+    Tensor both = tape.activation(all, 2 * e);
     for (std::size_t m = 0; m < modalities.size(); ++m) {
       const Tensor projected = linear(tape, modalities[m].features, modalities[m].layer);
       const Tensor gated =
@@ -71,6 +72,9 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
       const Tensor view = both.column_range(static_cast<std::int64_t>(m) * e, e);
       spmm(tape, a_users, a_items, propagated, view.row_range(0, users));
       copy(tape, propagated, view.row_range(users, items));
+    }
+    if (&tape == model->training) {  // the layers that follow read each row alone
+      for (Tensor* rows : {&views.behaviour, &both}) *rows = gather_triples(tape, *rows, users, model->batch);
     }
     const Tensor common = attend(*model, tape, "query_common", both), without = scale(tape, -1.0f, common);
     Tensor side = common;
@@ -83,20 +87,21 @@ std::unique_ptr<Model> build(Backend& backend, Dataset& dataset, const Configura
     views.sum = add(tape, views.behaviour, views.side);
     return views;
   };
-  const auto embeddings = [&](const Views& views) {
-    return Embeddings{views.sum.row_range(0, users), views.sum.row_range(users, items)};
-  };
 
   Tape& tape = *model->training;
   const Views views = represent(tape);
-  const Embeddings trained = embeddings(views);
-  bpr(tape, "bpr", 1.0f, BprSum::mean, trained.users, trained.items, model->batch);
+  const std::int64_t batch_size = model->batch.users.count;
+  const Tensor user_rows = views.sum.row_range(0, batch_size),
+               item_rows = views.sum.row_range(batch_size, 2 * batch_size);
+  const Batch rows = gathered_triples(tape, batch_size);
+  bpr(tape, "bpr", 1.0f, BprSum::mean, user_rows, item_rows, rows);
   embedding_norm(tape, "norm", batch_share(configuration, "reg_weight"), EmbeddingNorm::half_squares,
-                 trained.users, trained.items, model->batch);
+                 user_rows, item_rows, rows);
   const auto cl_loss = static_cast<float>(configuration.number("cl_loss"));
-  contrast(*model, "contrast_items", cl_loss, views, BatchRole::positive, users, items);
-  contrast(*model, "contrast_users", cl_loss, views, BatchRole::user, 0, users);
-  finish_model(*model, embeddings(represent(*model->evaluation)));
+  contrast(*model, "contrast_items", cl_loss, views, batch_size);
+  contrast(*model, "contrast_users", cl_loss, views, 0);
+  const Tensor ranked = represent(*model->evaluation).sum;
+  finish_model(*model, {ranked.row_range(0, users), ranked.row_range(users, items)});
   return model;
 }
 
