@@ -229,26 +229,35 @@ class Recording {
   }
   static constexpr std::array<const char*, 2> layer_names = {"0", "4"}, normalization_names = {"2", "6"};
 
-  /// The discriminator on groups of 2 batches of rows: each has statistics and masks of its own. Its "leaky
-  /// ReLUs" have slope 1, and are none.
-  Discriminated discriminate(Tape& tape, Tensor x, const std::vector<std::string>& groups) {
+  /// The discriminator's first linear layer.
+  Tensor first_layer(Tape& tape, Tensor x) {
+    const Layer layer = discriminator_layer(layer_names[0], items_, hidden_[0]);
+    return linear(tape, x, layer.weight, layer.bias);
+  }
+  /// The discriminator from what its first layer makes of groups of 2 batches of rows: each has statistics
+  /// and masks of its own. Its "leaky ReLUs" have slope 1, and are none.
+  Discriminated discriminate(Tape& tape, Tensor first, const std::vector<std::string>& groups) {
     Discriminated result;
+    Tensor x = first;
     const std::int64_t rows = 2 * batch_size_;
     const std::array<const char*, 2> dropouts = {"G_drop1", "G_drop2"};
     const auto offset = static_cast<std::uint32_t>(groups.size() == 1 ? 4 : 0);
     for (std::size_t l = 0; l < 2; ++l) {
-      const Layer layer = discriminator_layer(layer_names[l], x.columns, hidden_[l]);
+      if (l > 0) {
+        const Layer layer = discriminator_layer(layer_names[l], x.columns, hidden_[l]);
+        x = linear(tape, x, layer.weight, layer.bias);
+      }
       const Layer norm = normalization(normalization_names[l], hidden_[l]);
-      const Tensor h = result.layers[l] = linear(tape, x, layer.weight, layer.bias);
+      const Tensor h = result.layers[l] = x;
       const Tensor normal = tape.activation(h.rows, h.columns);
       const Tensor mask = result.masks[l] =
           dropout_mask(tape, h.rows, h.columns, number(dropouts[l]),
                        static_cast<std::uint32_t>(of_first_layer + l) + offset);
       for (std::size_t g = 0; g < groups.size(); ++g) {
-        const std::int64_t first = static_cast<std::int64_t>(g) * rows;
-        result.statistics[l].push_back(batch_norm(tape, h.row_range(first, rows), norm.weight, norm.bias,
-                                                  normal.row_range(first, rows)));
-        model_->values[fmt::format("{}.{}", groups[g], l + 1)] = mask.row_range(first, rows);
+        const std::int64_t begin = static_cast<std::int64_t>(g) * rows;
+        result.statistics[l].push_back(batch_norm(tape, h.row_range(begin, rows), norm.weight, norm.bias,
+                                                  normal.row_range(begin, rows)));
+        model_->values[fmt::format("{}.{}", groups[g], l + 1)] = mask.row_range(begin, rows);
       }
       x = multiply(tape, normal, mask);
     }
@@ -263,9 +272,8 @@ class Recording {
     const CsrPatternView history = model_->sampling.view().history;
     const Tensor seen = history_rows(tape, history, model_->batch, false),
                  unseen = history_rows(tape, history, model_->batch, true);
-    const Tensor all = tape.activation(3 * rows, items_);
-    const Tensor fake = all.row_range(0, rows), real = all.row_range(rows, rows);
-    fake_rows(tape, of, unseen, fake);
+    const Tensor distinct = tape.activation(3 * b, items_);
+    fake_rows(tape, of, unseen, distinct.row_range(0, rows));
 
     const Tensor noise = random_noise(tape, Noise::gumbel, b, items_, of_noise);
     model_->values["d.gumbel"] = noise;
@@ -273,9 +281,17 @@ class Recording {
     const Tensor choice = softmax(tape, add(tape, seen, scale(tape, noise_scale, noise)));
     const Tensor alike = tape.activation(b, items_);
     likeness(tape, of.embeddings.users, of.embeddings.items, unseen, alike);
-    row_normalize(tape, add(tape, choice, scale(tape, number("ui_pre_scale"), alike)), real.row_range(0, b));
-    copy(tape, real.row_range(0, b), real.row_range(b, b));
+    row_normalize(tape, add(tape, choice, scale(tape, number("ui_pre_scale"), alike)),
+                  distinct.row_range(rows, b));
 
+    // The real rows stand twice, and the mixed ones lie between them and the fake ones: the first layer,
+    // which is linear, is the same on all of them, and is taken of the distinct rows alone.
+    const Tensor of_distinct = first_layer(tape, distinct);
+    const Tensor all = tape.activation(3 * rows, of_distinct.columns);
+    const Tensor fake = all.row_range(0, rows), real = all.row_range(rows, rows);
+    copy(tape, of_distinct.row_range(0, rows), fake);
+    for (const std::int64_t first : {std::int64_t{0}, b})
+      copy(tape, of_distinct.row_range(rows, b), real.row_range(first, b));
     const Tensor alpha = random_noise(tape, Noise::uniform, rows, 1, of_mix);
     model_->values["d.alpha"] = alpha;
     const Tensor way = modality_weight(tape, add(tape, real, scale(tape, -1.0f, fake)), alpha);
@@ -334,7 +350,7 @@ class Recording {
       contrastive(tape, "contrast." + modalities[m], number("cl_rate"),
                   row_normalize(tape, batch_rows(tape, of.like_users[m])), directions, {}, contrast, true);
     }
-    const Discriminated d = discriminate(tape, fake, {"g.fake"});
+    const Discriminated d = discriminate(tape, first_layer(tape, fake), {"g.fake"});
     reduce(tape, "adversarial", -number("G_rate"), scale(tape, discriminator_scale, d.probabilities),
            Reduction::mean, false);
   }
