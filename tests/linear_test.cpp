@@ -80,6 +80,11 @@ TEST_CASE("linear_backward: several tiles of both products, either one in parts,
   check_outputs(long_sums);
 }
 
+TEST_CASE("linear_backward of a large weight") {
+  check_outputs(linear_backward(3, 1100, 1000, true));
+  check_threads(linear_backward(3, 1100, 1000, false));
+}
+
 TEST_CASE("linear refuses shapes that do not fit") {
   check_refuses(linear(3, 2, 4));
   check_refuses(linear_backward(3, 2, 4, true), {2});  // the backward has no bias
