@@ -413,7 +413,7 @@ echo "gpu: $gpu; driver: ${driver:-none}; nvcc: ${cuda:-none}; commit: $commit" 
 rm -f "$out/predictions.tsv"
 part unpack 60 unpack
 if part configure 120 configure; then
-  part build 240 build_those_of operator_tests_cuda golden_replay_cuda sea_command step_bench gpu_probes variants
+  part build 120 build_those_of operator_tests_cuda golden_replay_cuda sea_command step_bench
 fi
 if [ "$has_gpu" -eq 1 ]; then
   part operator_tests 150 operator_tests
@@ -429,12 +429,14 @@ if [ "$has_gpu" -eq 1 ]; then
   # What the settings alone can tell, each after a second of warm-up.
   part step_seaa 40 step_benchmark seaa
   part step_float32 40 step_benchmark float32 matmul_precision=float32
+  part step_tf32x3 40 step_benchmark tf32x3 matmul_precision=tf32x3
   part step_tf32 40 step_benchmark tf32 matmul_precision=tf32
   part step_one_fit 40 step_benchmark one_fit club_steps=1
   part step_seab 40 step_benchmark seab distance=l2
   part step_no_alignment 40 step_benchmark no_alignment align=none
   part step_one_stream 40 step_benchmark one_stream SEA_STREAMS=0
   part step_profile 40 step_benchmark profile --profile
+  part build_probes 90 build_those_of gpu_probes variants
   part probes 45 probes
   part predictions 10 predictions
   part variants 60 variants

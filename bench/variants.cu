@@ -1,8 +1,8 @@
 // Times several ways to compute the same on the GPU that is here, on the shapes of a training step of SEAa on
-// Baby: tiles of the dense product with split operands, and the number of parts that k is cut in. A line a
-// variant, with its microseconds; FILE, the one argument, becomes kernels/tuned.cuh with the fastest. Of
-// variants within 3 per cent the first in the list wins: they stand there from the simpler to the less
-// simple.
+// Baby: tiles of the dense product with split operands, in TF32 and in halves, and the number of parts that k
+// is cut in. A line a variant, with its microseconds; FILE, the one argument, becomes kernels/tuned.cuh with
+// the fastest. Of variants within 3 per cent the first in the list wins: they stand there from the simpler to
+// the less simple.
 
 #include <algorithm>
 #include <array>
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "common/half_product_kernel.cuh"
 #include "common/split_product.cuh"
 #include "common/split_product_kernel.cuh"
 #include "tuned.cuh"
@@ -109,7 +110,18 @@ std::vector<std::int64_t> parts_of(std::int64_t tiles, std::int64_t wave, const 
   return found;
 }
 
-template <class Tile>
+enum class Operands { tf32, halves };
+
+template <class Tile, Operands operands, bool a_along, bool b_along>
+void start(cudaStream_t stream, const cuda::split::Product& product, std::int64_t parts) {
+  if constexpr (operands == Operands::halves) {
+    cuda::split::start_halves<Tile, a_along, b_along>(stream, name, product, parts);
+  } else {
+    cuda::split::start<Tile, a_along, b_along, 4>(stream, name, product, parts);
+  }
+}
+
+template <class Tile, Operands operands>
 Measured measure(cudaStream_t stream, int multiprocessors, const Arrays& arrays, const Shape& shape,
                  const char* tile_name) {
   const ConstMatrixView a(arrays[0], shape.a_along ? shape.m : shape.k, shape.a_along ? shape.k : shape.m);
@@ -134,10 +146,10 @@ Measured measure(cudaStream_t stream, int multiprocessors, const Arrays& arrays,
                                        parts > 1 ? arrays[3] : nullptr};
     const auto call = [&] {
       if (shape.a_along) {
-        shape.b_along ? cuda::split::start<Tile, true, true, 4>(stream, name, product, parts)
-                      : cuda::split::start<Tile, true, false, 4>(stream, name, product, parts);
+        shape.b_along ? start<Tile, operands, true, true>(stream, product, parts)
+                      : start<Tile, operands, true, false>(stream, product, parts);
       } else {
-        cuda::split::start<Tile, false, false, 4>(stream, name, product, parts);
+        start<Tile, operands, false, false>(stream, product, parts);
       }
     };
     const double us = time_calls(stream, 20, call);
@@ -160,13 +172,13 @@ struct Candidate {
   double step_us = 0.0;  ///< mean over the shapes
 };
 
-template <class Tile>
+template <class Tile, Operands operands>
 Candidate try_tiling(cudaStream_t stream, int multiprocessors, const Arrays& arrays, bool large,
                      Candidate candidate) {
   int count = 0;
   for (const Shape& shape : shapes) {
     if (shape.large != large) continue;
-    const Measured measured = measure<Tile>(stream, multiprocessors, arrays, shape, candidate.name);
+    const Measured measured = measure<Tile, operands>(stream, multiprocessors, arrays, shape, candidate.name);
     candidate.us += measured.us;
     candidate.step_us += measured.step_us;
     ++count;
@@ -194,12 +206,15 @@ void run(const std::string& file) {
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), name, "making a stream");
   const Arrays arrays;
   const auto attempt = [&]<class Tile>(bool large, const char* tile_name, const char* type) {
-    return try_tiling<Tile>(stream, multiprocessors, arrays, large, {tile_name, type});
+    return try_tiling<Tile, Operands::tf32>(stream, multiprocessors, arrays, large, {tile_name, type});
+  };
+  const auto attempt_halves = [&]<class Tile>(const char* tile_name, const char* type) {
+    return try_tiling<Tile, Operands::halves>(stream, multiprocessors, arrays, true, {tile_name, type});
   };
   // A card idles at a fraction of its clock: some work first, whose times count for nothing.
   for (int i = 0; i < 10; ++i)
-    static_cast<void>(
-        measure<cuda::tuned::LargeTiling>(stream, multiprocessors, arrays, shapes[1], "warm_up"));
+    static_cast<void>(measure<cuda::tuned::LargeTiling, Operands::tf32>(stream, multiprocessors, arrays,
+                                                                        shapes[1], "warm_up"));
   const std::vector<Candidate> large{
       attempt.operator()<Tiling<128, 128, 64, 32, 1, 3>>(true, "128x128_3", "128, 128, 64, 32, 1, 3"),
       attempt.operator()<Tiling<128, 128, 64, 32, 1, 4>>(true, "128x128_4", "128, 128, 64, 32, 1, 4"),
@@ -209,9 +224,15 @@ void run(const std::string& file) {
       attempt.operator()<Tiling<64, 64, 32, 32, 3, 3>>(false, "64x64_3", "64, 64, 32, 32, 3, 3"),
       attempt.operator()<Tiling<64, 64, 32, 32, 2, 4>>(false, "64x64_4", "64, 64, 32, 32, 2, 4"),
   };
+  const std::vector<Candidate> halves{
+      attempt_halves.operator()<Tiling<128, 128, 64, 32, 1, 2>>("halves_128x128_2", "128, 128, 64, 32, 1, 2"),
+      attempt_halves.operator()<Tiling<128, 128, 64, 32, 1, 3>>("halves_128x128_3", "128, 128, 64, 32, 1, 3"),
+      attempt_halves.operator()<Tiling<128, 128, 32, 64, 1, 2>>("halves_128x128_tall",
+                                                                "128, 128, 32, 64, 1, 2"),
+  };
   check(cudaStreamDestroy(stream), name, "giving back a stream");
-  const Candidate &first = winner(large), &second = winner(small);
-  std::printf("winner.large %s\nwinner.small %s\n", first.name, second.name);
+  const Candidate &first = winner(large), &second = winner(small), &third = winner(halves);
+  std::printf("winner.large %s\nwinner.small %s\nwinner.halves %s\n", first.name, second.name, third.name);
 
   char date[16];
   const std::time_t now = std::time(nullptr);
@@ -224,11 +245,12 @@ void run(const std::string& file) {
          "results; it is taken over by hand.\n//\n// GPU: "
       << properties.name << ", " << date
       << ".\n\nnamespace sea::cuda::tuned {\n\nusing LargeTiling = split::Tiling<" << first.type
-      << ">;\nusing SmallTiling = split::Tiling<" << second.type
-      << ">;\n\n/// Time that 32 of k take in a tile, in thirds of a microsecond.\ninline constexpr double "
+      << ">;\nusing SmallTiling = split::Tiling<" << second.type << ">;\nusing HalfTiling = split::Tiling<"
+      << third.type << ">;  ///< of half_product_kernel.cuh"
+      << "\n\n/// Time that 32 of k take in a tile, in thirds of a microsecond.\ninline constexpr double "
          "large_step_time = "
       << first.step_us / unit_us << ", small_step_time = " << second.step_us / unit_us
-      << ";\n\n}  // namespace sea::cuda::tuned\n";
+      << ", half_step_time = " << third.step_us / unit_us << ";\n\n}  // namespace sea::cuda::tuned\n";
   out.close();
   if (!out) throw Error(file + " could not be written");
 }

@@ -12,9 +12,11 @@ namespace sea::cuda::tuned {
 
 using LargeTiling = split::Tiling<128, 128, 64, 32, 1, 3>;
 using SmallTiling = split::Tiling<64, 64, 32, 32, 3, 3>;
+using HalfTiling = split::Tiling<128, 128, 64, 32, 1, 2>;  ///< of half_product_kernel.cuh
 
 /// Time that 32 of k take in a tile, in thirds of a microsecond: what the tensor cores need for a small one.
-/// Small tiles tiles read more from the second-level cache than it gives in that time.
-inline constexpr double large_step_time = 4.0, small_step_time = 1.2;
+/// Small tiles read more from the second-level cache than it gives in that time; halves are bound by shared
+/// memory.
+inline constexpr double large_step_time = 4.0, small_step_time = 1.2, half_step_time = 3.0;
 
 }  // namespace sea::cuda::tuned

@@ -116,6 +116,8 @@ def loops_named(kernel, selector):
         return holding("LDGSTS")
     if selector == "tensor":
         return holding("HMMA")
+    if selector == "halves":  # of a kernel that has a second way, in TF32
+        return [loop for loop in holding("HMMA") if any(opcode.startswith("LDSM") for opcode in loop.own)]
     if selector == "around tensor":
         return around(holding("HMMA"))
     if selector.split()[-2:] in (["first", "tensor"], ["second", "tensor"]):

@@ -57,17 +57,20 @@ def segments(width):
 
 SCRATCH_FLOATS = 16 << 20
 DEPTH = 32  # of k in a step
-LARGE, SMALL = (128, 4.0, 1), (64, 1.2, 3)  # rows and columns of a tile, time of a step, blocks of a multiprocessor
+# Rows and columns of a tile, time of a step, blocks of a multiprocessor.
+LARGE, SMALL, HALVES = (128, 4.0, 1), (64, 1.2, 3), (128, 3.0, 1)
+PRECISIONS = {"tf32x3": (LARGE, SMALL), "fp16x3": (HALVES, SMALL)}
+tilings_of_products = PRECISIONS["tf32x3"]
 
 
 LAUNCH = 8  # time of one more kernel
 
 
-def plan(m, n, k, tilings=(LARGE, SMALL)):
+def plan(m, n, k, tilings=None):
     """Time, tiling, parts and steps of a part, as split_product.cu chooses them with tuned.cuh."""
     best = None
     steps = blocks_of(k, DEPTH)
-    for tiling in tilings:
+    for tiling in tilings or tilings_of_products:
         size, step_time, together = tiling
         tiles = blocks_of(m, size) * blocks_of(n, size)
         for parts in range(1, min(64, steps) + 1):
@@ -87,12 +90,19 @@ def plan(m, n, k, tilings=(LARGE, SMALL)):
 def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
     """C (m x n) = A B over k; `along`: which operands have k side by side in memory; `a_new`: bytes of operands that
     come from memory."""
-    _, (size, _, together), parts, each = plan(m, n, k)
+    _, tiling, parts, each = plan(m, n, k)
+    size = tiling[0]
     tiles = blocks_of(m, size) * blocks_of(n, size)
-    name, threads = ("128, 128, 64, 32, 1, 3", 256) if size == 128 else ("64, 64, 32, 32, 3, 3", 128)
-    shared = 3 * 4 * sum(size * 40 if one == "true" else 32 * (size + 4) for one in along.split(", "))
-    launches = [Launch(part, f"{label}, {parts} parts", f"^split_product_kernel<Tiling<{name}>, {along}, 4>",
-                       tiles * parts, threads, shared, trips={"tensor": 2 * each, "around tensor": each},
+    if tiling == HALVES:
+        kernel, threads = f"^half_product_kernel<Tiling<128, 128, 64, 32, 1, 2>, {along}>", 256
+        shared = 2 * 4 * 2 * 128 * 32 + sum(4 * (128 * 40 if one == "true" else 32 * 136) for one in along.split(", ")) + 256
+        trips = {"tensor": 0, "halves": 2 * each, "around tensor": each}
+    else:
+        name, threads = ("128, 128, 64, 32, 1, 3", 256) if size == 128 else ("64, 64, 32, 32, 3, 3", 128)
+        kernel = f"^split_product_kernel<Tiling<{name}>, {along}, 4>"
+        shared = 3 * 4 * sum(size * 40 if one == "true" else 32 * (size + 4) for one in along.split(", "))
+        trips = {"tensor": 2 * each, "around tensor": each}
+    launches = [Launch(part, f"{label}, {parts} parts", kernel, tiles * parts, threads, shared, trips=trips,
                        l2=4.0 * tiles * parts * each * DEPTH * 2 * size + 4.0 * parts * m * n, memory=a_new, **more)]
     if parts > 1:
         launches.append(Launch(part, f"{label}, sum of parts", "^sum_parts_kernel",
@@ -291,7 +301,9 @@ class Streams:
         self.launches += launches
 
 
-def step(name):
+def step(name, precision="fp16x3"):
+    global tilings_of_products
+    tilings_of_products = PRECISIONS[precision]
     size = SIZES[name]
     items, users, nodes = size.items, size.users, size.nodes
     visual, textual = modality("visual", size, VISUAL), modality("textual", size, TEXTUAL)

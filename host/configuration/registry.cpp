@@ -39,7 +39,7 @@ std::vector<Key> common_keys(double learning_rate) {
       number_key("checkpoint_seconds", 60.0, 0.0, 1e9,
                  "seconds from one checkpoint to the next; 0: after every step"),
       device,
-      choice_key("matmul_precision", "tf32x3", {"float32", "tf32x3", "tf32"},
+      choice_key("matmul_precision", "fp16x3", {"float32", "fp16x3", "tf32x3", "tf32"},
                  "how a GPU computes dense products; the processor does in float32"),
       integer_key("threads", 0, 0, 1024, "threads of the processor; 0 takes all; changes no result"),
   };

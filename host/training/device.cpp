@@ -28,9 +28,10 @@ Device open_cpu(std::int64_t threads) {
 Device open_cuda(int number, const std::string& matmul_precision) {
   CudaSettings settings;
   settings.device = number;
-  settings.matmul_precision = matmul_precision == "float32" ? MatmulPrecision::float32
-                              : matmul_precision == "tf32"  ? MatmulPrecision::tf32
-                                                            : MatmulPrecision::tf32x3;
+  settings.matmul_precision = matmul_precision == "float32"  ? MatmulPrecision::float32
+                              : matmul_precision == "tf32x3" ? MatmulPrecision::tf32x3
+                              : matmul_precision == "tf32"   ? MatmulPrecision::tf32
+                                                             : MatmulPrecision::fp16x3;
   auto backend = std::make_unique<CudaBackend>(settings);
   const auto peak_memory = [&cuda = *backend] {
     return static_cast<std::int64_t>(cuda.peak_allocated_bytes() + cuda.library_bytes());

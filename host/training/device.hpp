@@ -23,9 +23,9 @@ struct Device {
 void require_device(const std::string& name);
 
 /// The device that `name` (auto, cpu, cuda, cuda:N) asks for, with `threads` threads, 0 for all, and on a GPU
-/// dense products in `matmul_precision` (float32, tf32x3, tf32). Throws Error where this build or machine has
-/// none such.
+/// dense products in `matmul_precision` (float32, tf32x3, tf32, fp16x3). Throws Error where this build or
+/// machine has none such.
 Device open_device(const std::string& name, std::int64_t threads,
-                   const std::string& matmul_precision = "tf32x3");
+                   const std::string& matmul_precision = "fp16x3");
 
 }  // namespace sea

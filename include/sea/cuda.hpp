@@ -22,11 +22,12 @@ enum class MatmulPrecision {
   float32,  ///< without tensor cores
   tf32x3,   ///< operands split in two TF32 parts, three products: nearly float32
   tf32,     ///< operands rounded to TF32: about three decimal digits
+  fp16x3,   ///< as tf32x3, but where products are large operands are split in two scaled halves
 };
 
 struct CudaSettings {
   int device = 0;
-  MatmulPrecision matmul_precision = MatmulPrecision::tf32x3;
+  MatmulPrecision matmul_precision = MatmulPrecision::fp16x3;
 };
 
 /// The operators on an NVIDIA GPU of compute capability 8.0 or later: hand-written kernels, and

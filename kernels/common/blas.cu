@@ -43,7 +43,7 @@ const Blas::Lane& Blas::lane() {
   if (lane.ready) return lane;
   check(cudaMallocFromPoolAsync(&lane.workspace, bytes_of_lane(), pool_, lane.stream), "CudaBackend",
         "allocating the workspace of dense products");
-  if (settings_.matmul_precision != MatmulPrecision::tf32x3) {
+  if (!splits()) {
     check_blas(cublas().create(&lane.handle), "CudaBackend");
     check_blas(cublas().set_stream(lane.handle, lane.stream), "CudaBackend");
     check_blas(cublas().set_workspace(lane.handle, lane.workspace, library_workspace_bytes), "CudaBackend");
@@ -67,6 +67,8 @@ const char* Blas::precision_name() const {
       return "tf32x3";
     case MatmulPrecision::tf32:
       return "tf32";
+    case MatmulPrecision::fp16x3:
+      return "fp16x3";
   }
   return "";
 }
@@ -78,17 +80,16 @@ std::size_t Blas::workspace_bytes() const {
 }
 
 std::size_t Blas::bytes_of_lane() const {
-  return settings_.matmul_precision == MatmulPrecision::tf32x3 ? split_product_floats * sizeof(float)
-                                                               : library_workspace_bytes;
+  return splits() ? split_product_floats * sizeof(float) : library_workspace_bytes;
 }
 
 void Blas::gemm(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                 ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c) {
   if (c.empty()) return;
   const Lane& lane = this->lane();
-  if (settings_.matmul_precision == MatmulPrecision::tf32x3) {
-    split_product(lane.stream, operator_name, transpose_a, transpose_b, alpha, a, b, beta, c, nullptr,
-                  static_cast<float*>(lane.workspace));
+  if (splits()) {
+    split_product(lane.stream, operator_name, halves(), transpose_a, transpose_b, alpha, a, b, beta, c,
+                  nullptr, static_cast<float*>(lane.workspace));
   } else {
     product(operator_name, transpose_a, transpose_b, alpha, a, b, beta, c);
   }
@@ -98,8 +99,8 @@ void Blas::gemm_with_bias(const char* operator_name, Transpose transpose_a, Tran
                           ConstMatrixView a, ConstMatrixView b, const float* bias, MatrixView c) {
   if (c.empty()) return;
   const Lane& lane = this->lane();
-  if (settings_.matmul_precision == MatmulPrecision::tf32x3) {
-    split_product(lane.stream, operator_name, transpose_a, transpose_b, 1.0f, a, b, 0.0f, c, bias,
+  if (splits()) {
+    split_product(lane.stream, operator_name, halves(), transpose_a, transpose_b, 1.0f, a, b, 0.0f, c, bias,
                   static_cast<float*>(lane.workspace));
   } else {
     const ConstMatrixView rows(bias, c.rows, c.columns, 0);  // every row the same one
@@ -111,8 +112,9 @@ void Blas::gemm_with_bias(const char* operator_name, Transpose transpose_a, Tran
 void Blas::gemm_with_sums(const char* operator_name, ConstMatrixView a, ConstMatrixView b, MatrixView c,
                           float* sums, float* partials) {
   const Lane& lane = this->lane();
-  if (settings_.matmul_precision == MatmulPrecision::tf32x3 && !c.empty()) {
-    split_product_with_sums(lane.stream, operator_name, a, b, c, sums, static_cast<float*>(lane.workspace));
+  if (splits() && !c.empty()) {
+    split_product_with_sums(lane.stream, operator_name, halves(), a, b, c, sums,
+                            static_cast<float*>(lane.workspace));
   } else {
     gemm(operator_name, Transpose::yes, Transpose::no, 1.0f, a, b, 0.0f, c);
     column_sums(lane.stream, operator_name, a, partials, sums);
@@ -123,8 +125,8 @@ void Blas::linear_backward(const char* operator_name, ConstMatrixView x, ConstMa
                            ConstMatrixView dy, MatrixView dx, MatrixView dweight, float* sums,
                            float* partials) {
   const Lane& lane = this->lane();
-  if (settings_.matmul_precision == MatmulPrecision::tf32x3 && !dx.empty() && !dweight.empty()) {
-    split_linear_backward(lane.stream, operator_name, x, weight, dy, dx, dweight, sums,
+  if (splits() && !dx.empty() && !dweight.empty()) {
+    split_linear_backward(lane.stream, operator_name, halves(), x, weight, dy, dx, dweight, sums,
                           static_cast<float*>(lane.workspace));
   } else {
     gemm_with_sums(operator_name, dy, x, dweight, sums, partials);

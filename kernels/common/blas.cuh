@@ -51,6 +51,8 @@ class Blas {
   /// The chosen one, with what products need.
   const Lane& lane();
   std::size_t bytes_of_lane() const;
+  bool halves() const { return settings_.matmul_precision == MatmulPrecision::fp16x3; }
+  bool splits() const { return settings_.matmul_precision == MatmulPrecision::tf32x3 || halves(); }
   void product(const char* operator_name, Transpose transpose_a, Transpose transpose_b, float alpha,
                ConstMatrixView a, ConstMatrixView b, float beta, MatrixView c);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "common/half_product_kernel.cuh"
 #include "common/split_product.cuh"
 #include "common/split_product_kernel.cuh"
 #include "tuned.cuh"
@@ -24,10 +25,13 @@ namespace sea::cuda {
 
 namespace {
 
+/// Of fp16x3 large tiles are split into halves, the others, as all of tf32x3, into TF32 parts.
+enum class Tiles { small, large, halves };
+
 /// How a product is cut, and what that takes by the model, in the time that the tensor cores of one
 /// multiprocessor of an H200 need for a step of a small tile: a third of a microsecond.
 struct Plan {
-  bool large = false;
+  Tiles tiles = Tiles::small;
   std::int64_t parts = 1, k_of_part = 0;
   double time = 0.0;
 };
@@ -35,7 +39,8 @@ struct Plan {
 constexpr double time_of_launch = 8.0;  // of one more kernel
 
 template <class Tile>
-void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std::int64_t k) {
+void consider(Plan& best, Tiles kind, double step_time, const split::Product& product) {
+  const std::int64_t m = product.c.rows, n = product.c.columns, k = product.k;
   constexpr std::int64_t multiprocessors = 132, most_parts = 64;
   constexpr double beside_steps = 3.0;  // of a tile: the first copies, and its end
   const std::int64_t tiles = blocks_of(m, Tile::rows) * blocks_of(n, Tile::columns),
@@ -53,22 +58,8 @@ void consider(Plan& best, double step_time, std::int64_t m, std::int64_t n, std:
     const double sums = parts > 1 ? time_of_launch + static_cast<double>(parts * m * n) / 2.5e5 : 0.0;
     const double time =
         static_cast<double>(in_turn) * (static_cast<double>(each) + beside_steps) * step_time + sums;
-    if (best.k_of_part == 0 || time < best.time)
-      best = {Tile::rows == tuned::LargeTiling::rows, parts, each * split::depth, time};
+    if (best.k_of_part == 0 || time < best.time) best = {kind, parts, each * split::depth, time};
   }
-}
-
-Plan plan_of_small_tiles(const split::Product& product) {
-  Plan plan;
-  consider<tuned::SmallTiling>(plan, tuned::small_step_time, product.c.rows, product.c.columns, product.k);
-  return plan;
-}
-
-Plan plan_of(const split::Product& product) {
-  Plan plan;
-  consider<tuned::LargeTiling>(plan, tuned::large_step_time, product.c.rows, product.c.columns, product.k);
-  consider<tuned::SmallTiling>(plan, tuned::small_step_time, product.c.rows, product.c.columns, product.k);
-  return plan;
 }
 
 /// As planned; `scratch` for parts.
@@ -84,24 +75,49 @@ bool is_aligned(const split::Product& product) {
          product.b.columns % 4 == 0;
 }
 
+Plan plan_of_small_tiles(const split::Product& product) {
+  Plan plan;
+  consider<tuned::SmallTiling>(plan, Tiles::small, tuned::small_step_time, product);
+  return plan;
+}
+
+Plan plan_of(const split::Product& product, bool halves) {
+  Plan plan;
+  if (halves && is_aligned(product)) {
+    consider<tuned::HalfTiling>(plan, Tiles::halves, tuned::half_step_time, product);
+  } else {
+    consider<tuned::LargeTiling>(plan, Tiles::large, tuned::large_step_time, product);
+  }
+  consider<tuned::SmallTiling>(plan, Tiles::small, tuned::small_step_time, product);
+  return plan;
+}
+
 void run(cudaStream_t stream, const char* operator_name, bool a_along, bool b_along,
          const split::Product& unplanned, const Plan& plan, float* scratch) {
   const split::Product product = planned(unplanned, plan, scratch);
-  const auto start = [&]<class Tile, bool a_rows, bool b_rows>() {
-    is_aligned(product) ? split::start<Tile, a_rows, b_rows, 4>(stream, operator_name, product, plan.parts)
-                        : split::start<Tile, a_rows, b_rows, 1>(stream, operator_name, product, plan.parts);
-  };
-  const auto with = [&]<class Tile>() {
+  const auto with = [&](const auto& start) {
     if (a_along) {
-      b_along ? start.template operator()<Tile, true, true>()
-              : start.template operator()<Tile, true, false>();
+      b_along ? start.template operator()<true, true>() : start.template operator()<true, false>();
     } else {
-      b_along ? start.template operator()<Tile, false, true>()
-              : start.template operator()<Tile, false, false>();
+      b_along ? start.template operator()<false, true>() : start.template operator()<false, false>();
     }
   };
-  plan.large ? with.template operator()<tuned::LargeTiling>()
-             : with.template operator()<tuned::SmallTiling>();
+  const auto in_tf32 = [&]<class Tile>() {
+    with([&]<bool a_rows, bool b_rows>() {
+      is_aligned(product) ? split::start<Tile, a_rows, b_rows, 4>(stream, operator_name, product, plan.parts)
+                          : split::start<Tile, a_rows, b_rows, 1>(stream, operator_name, product, plan.parts);
+    });
+  };
+  switch (plan.tiles) {
+    case Tiles::small:
+      return in_tf32.template operator()<tuned::SmallTiling>();
+    case Tiles::large:
+      return in_tf32.template operator()<tuned::LargeTiling>();
+    case Tiles::halves:
+      return with([&]<bool a_rows, bool b_rows>() {
+        split::start_halves<tuned::HalfTiling, a_rows, b_rows>(stream, operator_name, product, plan.parts);
+      });
+  }
 }
 
 split::Product product_with_sums(ConstMatrixView a, ConstMatrixView b, MatrixView c, float* sums) {
@@ -112,26 +128,26 @@ split::Product product_with_sums(ConstMatrixView a, ConstMatrixView b, MatrixVie
 
 }  // namespace
 
-void split_product(cudaStream_t stream, const char* operator_name, Transpose transpose_a,
+void split_product(cudaStream_t stream, const char* operator_name, bool halves, Transpose transpose_a,
                    Transpose transpose_b, float alpha, ConstMatrixView a, ConstMatrixView b, float beta,
                    MatrixView c, const float* bias, float* scratch) {
   const bool a_along = transpose_a == Transpose::no, b_along = transpose_b == Transpose::yes;
   const split::Product product{a, b, c, bias, alpha, beta, a_along ? a.columns : a.rows};
-  run(stream, operator_name, a_along, b_along, product, plan_of(product), scratch);
+  run(stream, operator_name, a_along, b_along, product, plan_of(product, halves), scratch);
 }
 
-void split_product_with_sums(cudaStream_t stream, const char* operator_name, ConstMatrixView a,
+void split_product_with_sums(cudaStream_t stream, const char* operator_name, bool halves, ConstMatrixView a,
                              ConstMatrixView b, MatrixView c, float* sums, float* scratch) {
   const split::Product product = product_with_sums(a, b, c, sums);
-  run(stream, operator_name, false, false, product, plan_of(product), scratch);
+  run(stream, operator_name, false, false, product, plan_of(product, halves), scratch);
 }
 
-void split_linear_backward(cudaStream_t stream, const char* operator_name, ConstMatrixView x,
+void split_linear_backward(cudaStream_t stream, const char* operator_name, bool halves, ConstMatrixView x,
                            ConstMatrixView weight, ConstMatrixView dy, MatrixView dx, MatrixView dweight,
                            float* sums, float* scratch) {
   const split::Product first = product_with_sums(dy, x, dweight, sums);
   const split::Product second{dy, weight, dx, nullptr, 1.0f, 0.0f, dy.columns};
-  const Plan of_first = plan_of(first), of_second = plan_of(second);
+  const Plan of_first = plan_of(first, halves), of_second = plan_of(second, halves);
   const Plan small_first = plan_of_small_tiles(first), small_second = plan_of_small_tiles(second);
   const double apart = of_first.time + of_second.time + time_of_launch;
   if (small_second.parts > 1 || small_first.time + small_second.time > apart) {

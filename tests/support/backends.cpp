@@ -32,9 +32,9 @@ void run_on_cuda(const std::function<void(Backend&)>& body, const CudaSettings& 
   CHECK(backend.allocated_bytes() == 0);
 }
 
-CudaSettings products_in_float32() {
+CudaSettings products_in(MatmulPrecision precision) {
   CudaSettings settings;
-  settings.matmul_precision = MatmulPrecision::float32;
+  settings.matmul_precision = precision;
   return settings;
 }
 #endif
@@ -65,7 +65,7 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
   }
   INFO("products in float32");
   workspace_garbage = 0x7F;
-  run_on_cuda(body, products_in_float32());
+  run_on_cuda(body, products_in(MatmulPrecision::float32));
 }
 
 #elif defined(SEA_TEST_CUDA)
@@ -76,7 +76,8 @@ void for_each_backend(const std::function<void(Backend&)>& body) {
   workspace_garbage = 0xFF;
   run_on_cuda(body, {});
   workspace_garbage = 0x7F;
-  run_on_cuda(body, products_in_float32());
+  run_on_cuda(body, products_in(MatmulPrecision::float32));
+  run_on_cuda(body, products_in(MatmulPrecision::tf32x3));
 }
 
 #else
