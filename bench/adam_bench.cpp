@@ -4,7 +4,7 @@ namespace sea::bench {
 
 namespace {
 
-/// SEA's arena, or the size's elements: users' embeddings and weights, and under two modalities the readers
+/// SEA's arena, or the size's elements: users' embeddings and weights, and under two modalities the heads
 /// of the item layer, which are 320 outputs on all columns' worth.
 std::int64_t count_of(const Size& size) {
   if (size.elements > 0) return size.elements;

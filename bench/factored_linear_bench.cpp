@@ -4,14 +4,14 @@ namespace sea::bench {
 
 namespace {
 
-/// The visual item layer under SEA's readers: head, generic projection, tower, unique projection.
+/// The visual item layer under SEA's heads: head, generic projection, tower, unique projection.
 struct Inputs {
   static constexpr std::int64_t d = visual_width, half = d / 2, out = 384;
 
   explicit Inputs(Case& c) : n(c.size.items), x(c.random(n, d)), weight(c.random(d, d)), bias(c.random(d)) {
     for (const auto& [outputs, width, first] :
-         {Reader{64, half, 0}, Reader{32, half, 0}, Reader{256, d, 0}, Reader{32, half, half}}) {
-      readers.push_back({c.random(outputs, width), c.random(outputs), first});
+         {Head{64, half, 0}, Head{32, half, 0}, Head{256, d, 0}, Head{32, half, half}}) {
+      heads.push_back({c.random(outputs, width), c.random(outputs), first});
       gradients.push_back({c.matrix(outputs, width), c.vector(outputs)});
       ones += static_cast<double>(outputs * width);
     }
@@ -25,14 +25,14 @@ struct Inputs {
   double large() const { return 2.0 * static_cast<double>(n) * out * d; }
   double rows() const { return static_cast<double>(n); }
 
-  struct Reader {
+  struct Head {
     std::int64_t outputs, width, first;
   };
   std::int64_t n;
   MatrixView x, weight, m, y;
   VectorView bias;
-  std::vector<LinearReader> readers;
-  std::vector<LinearReaderGradient> gradients;
+  std::vector<LinearHead> heads;
+  std::vector<LinearHeadGradient> gradients;
   double ones = 0.0;
   Workspace workspace;
 };
@@ -44,11 +44,11 @@ void factored_linear(Case& c) {
   c.time({.bytes = 4 * (in.rows() * (in.d + in.out) + square + in.ones + wide),
           .operations = in.small() + in.large()},
          [=, &backend = c.backend] {
-           backend.factored_linear(in.x, in.weight, in.bias, in.readers, in.m, in.y, in.workspace);
+           backend.factored_linear(in.x, in.weight, in.bias, in.heads, in.m, in.y, in.workspace);
          });
 }
 
-/// E = X W^T + b formed, and the readers on it.
+/// E = X W^T + b formed, and the heads on it.
 void unfactored(Case& c) {
   const Inputs in(c);
   const MatrixView e = c.matrix(in.n, in.d);
@@ -57,10 +57,10 @@ void unfactored(Case& c) {
          [=, &backend = c.backend] {
            backend.linear(in.x, in.weight, in.bias, e);
            std::int64_t column = 0;
-           for (const LinearReader& reader : in.readers) {
-             backend.linear(e.column_range(reader.first_column, reader.weight.columns), reader.weight,
-                            reader.bias, in.y.column_range(column, reader.weight.rows));
-             column += reader.weight.rows;
+           for (const LinearHead& head : in.heads) {
+             backend.linear(e.column_range(head.first_column, head.weight.columns), head.weight, head.bias,
+                            in.y.column_range(column, head.weight.rows));
+             column += head.weight.rows;
            }
          });
 }
@@ -72,8 +72,8 @@ void factored_linear_backward(Case& c) {
   c.time({.bytes = 4 * (in.rows() * (in.d + in.out) + square + 2 * in.ones + wide),
           .operations = in.small() + in.large()},
          [=, &backend = c.backend] {
-           backend.factored_linear_backward(in.x, in.weight, in.bias, in.readers, dy, in.m, in.gradients,
-                                            dbias, in.workspace);
+           backend.factored_linear_backward(in.x, in.weight, in.bias, in.heads, dy, in.m, in.gradients, dbias,
+                                            in.workspace);
          });
 }
 
@@ -82,7 +82,7 @@ void factored_linear_weight_gradient(Case& c) {
   const ConstMatrixView dm = c.random(in.out, in.d);
   const MatrixView dweight = c.matrix(in.d, in.d);
   c.time({.bytes = 4 * (wide + in.ones + square), .operations = in.small()}, [=, &backend = c.backend] {
-    backend.factored_linear_weight_gradient(in.readers, dm, dweight, in.workspace);
+    backend.factored_linear_weight_gradient(in.heads, dm, dweight, in.workspace);
   });
 }
 
@@ -92,7 +92,7 @@ void factored_linear_update(Case& c) {
   const MatrixView first = c.matrix(in.d, in.d), second = c.matrix(in.d, in.d);
   c.time({.bytes = 4 * (wide + in.ones + 6 * square), .operations = in.small() + 12 * square},
          [=, &backend = c.backend, state = c.optimizer_state()] {
-           backend.factored_linear_update(in.readers, dm, in.weight, first, second, AdamSettings{}, state,
+           backend.factored_linear_update(in.heads, dm, in.weight, first, second, AdamSettings{}, state,
                                           in.workspace);
          });
 }

@@ -4,7 +4,7 @@ namespace sea::bench {
 
 namespace {
 
-/// All readers of the visual item layer at once: items x 4096 by 4096 x 384.
+/// All heads of the visual item layer at once: items x 4096 by 4096 x 384.
 struct Inputs {
   static constexpr std::int64_t out = 384;
   explicit Inputs(Case& c)

@@ -5,7 +5,7 @@
 #include "common/context.cuh"
 #include "common/elementwise.cuh"
 #include "common/tensor_core.cuh"
-#include "factored_linear_readers.cuh"
+#include "factored_linear_heads.cuh"
 #include "sea/detail/checks/dense.hpp"
 
 // dW = C^T dM, written out or fed to Adam at once.
@@ -15,8 +15,8 @@
 // operands). Both ask for about the same time, so that two blocks share a multiprocessor: one computes while
 // the other one updates.
 //
-// A block forms a tile of 64 x 128 in registers, a warp 32 x 32 of it. It takes 16 rows of dM and of a reader
-// after the other through three buffers of shared memory, filled in the background; readers that do not look
+// A block forms a tile of 64 x 128 in registers, a warp 32 x 32 of it. It takes 16 rows of dM and of a head
+// after the other through three buffers of shared memory, filled in the background; heads that do not look
 // at the tile's columns are left out. Rows of the buffers are 8 floats longer than a multiple of 32, so that
 // the lanes of a warp read 32 different banks. The tile never goes to memory: what is done with an element,
 // stored or fed to Adam, is the kernel's last part, and everything before it is the same code, to the bit.
@@ -25,7 +25,7 @@ namespace sea {
 
 namespace {
 
-using cuda::StackedReaders;
+using cuda::StackedHeads;
 
 constexpr int tile_rows = 64;
 constexpr int tile_columns = 128;
@@ -61,29 +61,29 @@ struct Place {
   }
 };
 
-/// Whether a reader looks at a tile whose first row is `row`.
-__device__ __forceinline__ bool reaches(const StackedReaders::Reader& reader, std::int64_t row) {
-  return reader.weight.rows > 0 && reader.first_column < row + tile_rows && row < reader.end_column();
+/// Whether a head looks at a tile whose first row is `row`.
+__device__ __forceinline__ bool reaches(const StackedHeads::Head& head, std::int64_t row) {
+  return head.weight.rows > 0 && head.first_column < row + tile_rows && row < head.end_column();
 }
 
 /// How many buffers the rows of C that reach a tile fill.
-__device__ __forceinline__ int depths_of(const StackedReaders& readers, std::int64_t row) {
+__device__ __forceinline__ int depths_of(const StackedHeads& heads, std::int64_t row) {
   int count = 0;
-  for (int r = 0; r < readers.count; ++r) {
-    const StackedReaders::Reader& reader = readers.reader[r];
-    if (reaches(reader, row)) count += static_cast<int>((reader.weight.rows + depth - 1) / depth);
+  for (int r = 0; r < heads.count; ++r) {
+    const StackedHeads::Head& head = heads.head[r];
+    if (reaches(head, row)) count += static_cast<int>((head.weight.rows + depth - 1) / depth);
   }
   return count;
 }
 
-/// Fills buffers in the background, with the rows of one reader after the other; zeros where C has no such
-/// row or column, or dM no such column. Addresses move by whole buffers, and are formed anew for each reader
+/// Fills buffers in the background, with the rows of one head after the other; zeros where C has no such
+/// row or column, or dM no such column. Addresses move by whole buffers, and are formed anew for each head
 /// alone.
 template <int width>
 class Copies {
  public:
-  __device__ Copies(const StackedReaders& readers, const ConstMatrixView& dm, const Place& place)
-      : readers_(readers), dm_(dm), row_(place.row) {
+  __device__ Copies(const StackedHeads& heads, const ConstMatrixView& dm, const Place& place)
+      : heads_(heads), dm_(dm), row_(place.row) {
     const int thread = static_cast<int>(threadIdx.x);
     c_k_ = thread / (tile_rows / width);
     c_column_ = thread % (tile_rows / width) * width;
@@ -119,22 +119,22 @@ class Copies {
 
   __device__ void open_next() {
     do {
-      ++reader_;
-    } while (!reaches(readers_.reader[reader_], row_));
-    const StackedReaders::Reader& reader = readers_.reader[reader_];
-    has_c_ = reader.looks_at(row_ + c_column_);
-    c_row_ = reader.weight.leading_dimension;
-    from_c_ = reader.weight.data + c_k_ * c_row_ + (has_c_ ? row_ + c_column_ - reader.first_column : 0);
-    from_dm_ = dm_begin_ + (reader.first_row + dm_k_) * dm_.leading_dimension;
-    rows_left_ = static_cast<int>(reader.weight.rows);
+      ++head_;
+    } while (!reaches(heads_.head[head_], row_));
+    const StackedHeads::Head& head = heads_.head[head_];
+    has_c_ = head.looks_at(row_ + c_column_);
+    c_row_ = head.weight.leading_dimension;
+    from_c_ = head.weight.data + c_k_ * c_row_ + (has_c_ ? row_ + c_column_ - head.first_column : 0);
+    from_dm_ = dm_begin_ + (head.first_row + dm_k_) * dm_.leading_dimension;
+    rows_left_ = static_cast<int>(head.weight.rows);
   }
 
-  const StackedReaders& readers_;
+  const StackedHeads& heads_;
   const ConstMatrixView& dm_;
   std::int64_t row_;
   const float *from_c_ = nullptr, *from_dm_ = nullptr, *dm_begin_;
   std::int64_t c_row_ = 0;
-  int reader_ = -1, rows_left_ = 0;
+  int head_ = -1, rows_left_ = 0;
   int c_k_, c_column_, dm_k_, dm_column_;
   bool has_c_ = false, has_dm_;
 };
@@ -289,12 +289,11 @@ struct Update {
 
 template <MatmulPrecision precision, int width, class Finish>
 __global__ void __launch_bounds__(block_threads, 2)
-    weight_gradient_kernel(const __grid_constant__ StackedReaders readers, ConstMatrixView dm,
-                           Finish finish) {
+    weight_gradient_kernel(const __grid_constant__ StackedHeads heads, ConstMatrixView dm, Finish finish) {
   auto& shared = cuda::shared_memory<Shared>();
   const Place place;
-  const int depths = depths_of(readers, place.row);
-  Copies<width> copies(readers, dm, place);
+  const int depths = depths_of(heads, place.row);
+  Copies<width> copies(heads, dm, place);
   const auto copy = [&](int i) {
     if (i < depths) copies.start(shared.buffer[i % buffers]);
     cuda::copy_async_commit();
@@ -318,23 +317,23 @@ __global__ void adam_step_kernel(AdamSettings settings, const OptimizerState* st
 }
 
 /// Whether every operand can be copied 16 bytes at a time.
-bool is_aligned(const StackedReaders& readers, ConstMatrixView dm) {
+bool is_aligned(const StackedHeads& heads, ConstMatrixView dm) {
   bool aligned = cuda::rows_aligned(dm) && dm.columns % 4 == 0;
-  for (int r = 0; r < readers.count; ++r) {
-    const StackedReaders::Reader& reader = readers.reader[r];
-    aligned = aligned && cuda::rows_aligned(reader.weight) && reader.weight.columns % 4 == 0 &&
-              reader.first_column % 4 == 0;
+  for (int r = 0; r < heads.count; ++r) {
+    const StackedHeads::Head& head = heads.head[r];
+    aligned = aligned && cuda::rows_aligned(head.weight) && head.weight.columns % 4 == 0 &&
+              head.first_column % 4 == 0;
   }
   return aligned;
 }
 
 template <class Finish>
-void start(const cuda::Context& context, const char* name, const StackedReaders& readers, ConstMatrixView dm,
+void start(const cuda::Context& context, const char* name, const StackedHeads& heads, ConstMatrixView dm,
            bool aligned, const Finish& finish) {
   const dim3 blocks(cuda::grid_size(cuda::blocks_of(dm.columns, tile_columns)),
-                    cuda::grid_size(cuda::blocks_of(readers.width, tile_rows)));
+                    cuda::grid_size(cuda::blocks_of(heads.width, tile_rows)));
   const auto with = [&](auto kernel) {
-    cuda::launch(context.stream, name, {blocks, dim3(block_threads), sizeof(Shared)}, kernel, readers, dm,
+    cuda::launch(context.stream, name, {blocks, dim3(block_threads), sizeof(Shared)}, kernel, heads, dm,
                  finish);
   };
   const std::string_view precision = context.blas.precision_name();
@@ -352,21 +351,21 @@ void start(const cuda::Context& context, const char* name, const StackedReaders&
 
 }  // namespace
 
-void CudaBackend::factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
+void CudaBackend::factored_linear_weight_gradient(std::span<const LinearHead> heads, ConstMatrixView dm,
                                                   MatrixView dweight, Workspace) {
   const char* name = "factored_linear_weight_gradient";
-  checks::factored_linear_weight_gradient(readers, dm, dweight);
-  const StackedReaders stacked(readers, dweight.rows);
+  checks::factored_linear_weight_gradient(heads, dm, dweight);
+  const StackedHeads stacked(heads, dweight.rows);
   start(*context_, name, stacked, dm, is_aligned(stacked, dm) && cuda::rows_aligned(dweight), Store{dweight});
 }
 
-void CudaBackend::factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
+void CudaBackend::factored_linear_update(std::span<const LinearHead> heads, ConstMatrixView dm,
                                          MatrixView weight, MatrixView first_moment, MatrixView second_moment,
                                          const AdamSettings& settings, const OptimizerState* state,
                                          Workspace workspace) {
   const char* name = "factored_linear_update";
-  checks::factored_linear_update(readers, dm, weight, first_moment, second_moment);
-  const StackedReaders stacked(readers, weight.rows);
+  checks::factored_linear_update(heads, dm, weight, first_moment, second_moment);
+  const StackedHeads stacked(heads, weight.rows);
   auto* step = cuda::Scratch(name, workspace).take<cuda::AdamStep>(1);
   cuda::launch(context_->stream, name, {dim3(1), dim3(1)}, &adam_step_kernel, settings, state, step);
   const bool aligned = is_aligned(stacked, dm) && cuda::rows_aligned(weight) &&

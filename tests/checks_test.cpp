@@ -72,21 +72,20 @@ std::vector<Refusal> Arguments::dense() {
                                       std::size_t dbias) {
     return [=, this] { backend_.linear_backward(m(4, 3), weight, dy, dx, dweight, v(dbias), workspace_); };
   };
-  const auto factored = [this](MatrixView weight, std::size_t bias, const std::vector<LinearReader>& readers,
+  const auto factored = [this](MatrixView weight, std::size_t bias, const std::vector<LinearHead>& heads,
                                MatrixView product, MatrixView y) {
-    return [=, this] { backend_.factored_linear(m(4, 2), weight, v(bias), readers, product, y, workspace_); };
+    return [=, this] { backend_.factored_linear(m(4, 2), weight, v(bias), heads, product, y, workspace_); };
   };
   const auto factored_backward = [this](MatrixView weight, std::size_t bias, MatrixView dy, MatrixView dm,
-                                        const std::vector<LinearReaderGradient>& gradients,
-                                        std::size_t dbias) {
+                                        const std::vector<LinearHeadGradient>& gradients, std::size_t dbias) {
     return [=, this] {
-      backend_.factored_linear_backward(m(4, 2), weight, v(bias), reader(), dy, dm, gradients, v(dbias),
+      backend_.factored_linear_backward(m(4, 2), weight, v(bias), head(), dy, dm, gradients, v(dbias),
                                         workspace_);
     };
   };
   const auto update = [this](MatrixView dm, MatrixView first, MatrixView second) {
     return [=, this] {
-      backend_.factored_linear_update(reader(), dm, m(3, 2), first, second, AdamSettings{}, optimizer_.data(),
+      backend_.factored_linear_update(head(), dm, m(3, 2), first, second, AdamSettings{}, optimizer_.data(),
                                       workspace_);
     };
   };
@@ -111,37 +110,36 @@ std::vector<Refusal> Arguments::dense() {
        linear_backward(m(2, 3), m(4, 2), m(4, 3), m(3, 2), 2)},
       {"linear_backward: dbias has 3 elements and must have 2",
        linear_backward(m(2, 3), m(4, 2), m(4, 3), m(2, 3), 3)},
-      {"factored_linear: 1 to 16 readers are allowed", factored(m(3, 2), 3, {}, m(2, 2), m(4, 2))},
-      {"factored_linear: a reader looks beyond the layer's columns",
-       factored(m(3, 2), 3, reader(1), m(2, 2), m(4, 2))},
-      {"factored_linear: a reader looks beyond the layer's columns",
-       factored(m(3, 2), 3, reader(-1), m(2, 2), m(4, 2))},
-      {"factored_linear: a reader's bias has 3 elements and must have 2",
-       factored(m(3, 2), 3, reader(0, 3), m(2, 2), m(4, 2))},
-      {"factored_linear: weight is 3 x 3 and must be 3 x 2",
-       factored(m(3, 3), 3, reader(), m(2, 2), m(4, 2))},
+      {"factored_linear: 1 to 16 heads are allowed", factored(m(3, 2), 3, {}, m(2, 2), m(4, 2))},
+      {"factored_linear: a head looks beyond the layer's columns",
+       factored(m(3, 2), 3, head(1), m(2, 2), m(4, 2))},
+      {"factored_linear: a head looks beyond the layer's columns",
+       factored(m(3, 2), 3, head(-1), m(2, 2), m(4, 2))},
+      {"factored_linear: a head's bias has 3 elements and must have 2",
+       factored(m(3, 2), 3, head(0, 3), m(2, 2), m(4, 2))},
+      {"factored_linear: weight is 3 x 3 and must be 3 x 2", factored(m(3, 3), 3, head(), m(2, 2), m(4, 2))},
       {"factored_linear: bias has 2 elements and must have 3",
-       factored(m(3, 2), 2, reader(), m(2, 2), m(4, 2))},
-      {"factored_linear: m is 3 x 2 and must be 2 x 2", factored(m(3, 2), 3, reader(), m(3, 2), m(4, 2))},
-      {"factored_linear: y is 4 x 3 and must be 4 x 2", factored(m(3, 2), 3, reader(), m(2, 2), m(4, 3))},
+       factored(m(3, 2), 2, head(), m(2, 2), m(4, 2))},
+      {"factored_linear: m is 3 x 2 and must be 2 x 2", factored(m(3, 2), 3, head(), m(3, 2), m(4, 2))},
+      {"factored_linear: y is 4 x 3 and must be 4 x 2", factored(m(3, 2), 3, head(), m(2, 2), m(4, 3))},
       {"factored_linear_backward: weight is 3 x 3 and must be 3 x 2",
-       factored_backward(m(3, 3), 3, m(4, 2), m(2, 2), reader_gradient(), 3)},
+       factored_backward(m(3, 3), 3, m(4, 2), m(2, 2), head_gradient(), 3)},
       {"factored_linear_backward: bias has 2 elements and must have 3",
-       factored_backward(m(3, 2), 2, m(4, 2), m(2, 2), reader_gradient(), 3)},
+       factored_backward(m(3, 2), 2, m(4, 2), m(2, 2), head_gradient(), 3)},
       {"factored_linear_backward: dy is 4 x 3 and must be 4 x 2",
-       factored_backward(m(3, 2), 3, m(4, 3), m(2, 2), reader_gradient(), 3)},
+       factored_backward(m(3, 2), 3, m(4, 3), m(2, 2), head_gradient(), 3)},
       {"factored_linear_backward: dm is 3 x 2 and must be 2 x 2",
-       factored_backward(m(3, 2), 3, m(4, 2), m(3, 2), reader_gradient(), 3)},
+       factored_backward(m(3, 2), 3, m(4, 2), m(3, 2), head_gradient(), 3)},
       {"factored_linear_backward: gradients has 0 elements and must have 1",
        factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), {}, 3)},
-      {"factored_linear_backward: a reader's gradient is 2 x 2 and must be 2 x 3",
-       factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), reader_gradient(2), 3)},
-      {"factored_linear_backward: a reader's bias gradient has 3 elements and must have 2",
-       factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), reader_gradient(3, 3), 3)},
+      {"factored_linear_backward: a head's gradient is 2 x 2 and must be 2 x 3",
+       factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), head_gradient(2), 3)},
+      {"factored_linear_backward: a head's bias gradient has 3 elements and must have 2",
+       factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), head_gradient(3, 3), 3)},
       {"factored_linear_backward: dbias has 2 elements and must have 3",
-       factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), reader_gradient(), 2)},
+       factored_backward(m(3, 2), 3, m(4, 2), m(2, 2), head_gradient(), 2)},
       {"factored_linear_weight_gradient: dm is 3 x 2 and must be 2 x 2",
-       [this] { backend_.factored_linear_weight_gradient(reader(), m(3, 2), m(3, 2), workspace_); }},
+       [this] { backend_.factored_linear_weight_gradient(head(), m(3, 2), m(3, 2), workspace_); }},
       {"factored_linear_update: dm is 3 x 2 and must be 2 x 2", update(m(3, 2), m(3, 2), m(3, 2))},
       {"factored_linear_update: first_moment is 2 x 2 and must be 3 x 2", update(m(2, 2), m(2, 2), m(3, 2))},
       {"factored_linear_update: second_moment is 2 x 2 and must be 3 x 2", update(m(2, 2), m(3, 2), m(2, 2))},

@@ -8,17 +8,17 @@ using namespace sea::test;
 
 namespace {
 
-/// A wide layer and what reads it: outputs and the range of columns of each reader.
+/// A wide layer and what reads it: outputs and the range of columns of each head.
 struct Shape {
   std::int64_t n, width, in;
-  struct ReaderShape {
+  struct HeadShape {
     std::int64_t out, first_column, columns;
   };
-  std::vector<ReaderShape> readers;
+  std::vector<HeadShape> heads;
 
   std::int64_t out() const {
     std::int64_t sum = 0;
-    for (const ReaderShape& reader : readers) sum += reader.out;
+    for (const HeadShape& head : heads) sum += head.out;
     return sum;
   }
 };
@@ -43,24 +43,24 @@ struct Case {
         dbias(TestMatrix::output(backend, 1, shape.width, 0)),
         workspace(backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out())) {
     std::uint64_t seed = 10;
-    for (const Shape::ReaderShape& reader : shape.readers) {
-      weights.emplace_back(backend, reader.out, reader.columns, 3, seed++);
-      biases.emplace_back(backend, 1, reader.out, 0, seed++);
-      dweights.push_back(TestMatrix::output(backend, reader.out, reader.columns, 1));
-      dbiases.push_back(TestMatrix::output(backend, 1, reader.out, 0));
-      readers.push_back({weights.back().view(), biases.back().vector(), reader.first_column});
+    for (const Shape::HeadShape& head : shape.heads) {
+      weights.emplace_back(backend, head.out, head.columns, 3, seed++);
+      biases.emplace_back(backend, 1, head.out, 0, seed++);
+      dweights.push_back(TestMatrix::output(backend, head.out, head.columns, 1));
+      dbiases.push_back(TestMatrix::output(backend, 1, head.out, 0));
+      heads.push_back({weights.back().view(), biases.back().vector(), head.first_column});
       gradients.push_back({dweights.back().view(), dbiases.back().vector()});
     }
   }
 
   TestMatrix x, weight, bias, dy, m, dm, y, dbias;
   std::vector<TestMatrix> weights, biases, dweights, dbiases;
-  std::vector<LinearReader> readers;
-  std::vector<LinearReaderGradient> gradients;
+  std::vector<LinearHead> heads;
+  std::vector<LinearHeadGradient> gradients;
   GarbageWorkspace workspace;
 };
 
-/// The layer as it is defined: E first, then each reader on its columns of E.
+/// The layer as it is defined: E first, then each head on its columns of E.
 std::vector<double> naive(const Shape& shape, const std::vector<double>& x, const std::vector<double>& weight,
                           const std::vector<double>& bias, const std::vector<std::vector<double>>& weights,
                           const std::vector<std::vector<double>>& biases) {
@@ -68,12 +68,12 @@ std::vector<double> naive(const Shape& shape, const std::vector<double>& x, cons
   for (std::size_t i = 0; i < e.size(); ++i) e[i] += bias[i % shape.width];
   std::vector<double> y;
   for (std::int64_t i = 0; i < shape.n; ++i) {
-    for (std::size_t r = 0; r < shape.readers.size(); ++r) {
-      const Shape::ReaderShape& reader = shape.readers[r];
-      for (std::int64_t o = 0; o < reader.out; ++o) {
+    for (std::size_t r = 0; r < shape.heads.size(); ++r) {
+      const Shape::HeadShape& head = shape.heads[r];
+      for (std::int64_t o = 0; o < head.out; ++o) {
         double sum = biases[r][o];
-        for (std::int64_t j = 0; j < reader.columns; ++j) {
-          sum += weights[r][o * reader.columns + j] * e[i * shape.width + reader.first_column + j];
+        for (std::int64_t j = 0; j < head.columns; ++j) {
+          sum += weights[r][o * head.columns + j] * e[i * shape.width + head.first_column + j];
         }
         y.push_back(sum);
       }
@@ -94,7 +94,7 @@ TEST_CASE("factored_linear equals the layers it stands for") {
   for_each_backend([](Backend& backend) {
     for (const Shape& shape : shapes()) {
       const Case c(backend, shape);
-      backend.factored_linear(c.x.view(), c.weight.view(), c.bias.vector(), c.readers, c.m.view(), c.y.view(),
+      backend.factored_linear(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.m.view(), c.y.view(),
                               c.workspace);
       const auto expected = naive(shape, c.x.doubles(), c.weight.doubles(), c.bias.doubles(),
                                   doubles(c.weights), doubles(c.biases));
@@ -110,9 +110,9 @@ TEST_CASE("factored_linear_backward and the written-out weight gradient equal ce
     for (const Shape& shape : {all[0], all[1], all[2]}) {
       const Case c(backend, shape);
       const TestMatrix dweight = TestMatrix::output(backend, shape.width, shape.in, 0);
-      backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.readers, c.dy.view(),
+      backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),
                                        c.dm.view(), c.gradients, c.dbias.vector(), c.workspace);
-      backend.factored_linear_weight_gradient(c.readers, c.dm.view(), dweight.view(), c.workspace);
+      backend.factored_linear_weight_gradient(c.heads, c.dm.view(), dweight.view(), c.workspace);
 
       const auto x0 = c.x.doubles(), w0 = c.weight.doubles(), b0 = c.bias.doubles(), up = c.dy.doubles();
       const auto ws0 = doubles(c.weights), bs0 = doubles(c.biases);
@@ -128,7 +128,7 @@ TEST_CASE("factored_linear_backward and the written-out weight gradient equal ce
                            central_differences([&](auto& v) { return f(v, b0, ws0, bs0); }, w0)) < 2e-6);
       CHECK(relative_error(c.dbias.values(),
                            central_differences([&](auto& v) { return f(w0, v, ws0, bs0); }, b0)) < 2e-6);
-      for (std::size_t r = 0; r < c.readers.size(); ++r) {
+      for (std::size_t r = 0; r < c.heads.size(); ++r) {
         const auto with = [&](const std::vector<std::vector<double>>& all_values,
                               const std::vector<double>& v) {
           auto changed = all_values;
@@ -150,22 +150,22 @@ TEST_CASE("factored_linear_backward of many rows equals the products it stands f
   for_each_backend([](Backend& backend) {
     const Shape shape = shapes().back();
     const Case c(backend, shape);
-    backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.readers, c.dy.view(),
+    backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),
                                      c.dm.view(), c.gradients, c.dbias.vector(), c.workspace);
     const auto dm = naive_product(c.dy.doubles(), c.x.doubles(), shape.out(), shape.n, shape.in, true);
     CHECK(relative_error(c.dm.values(), dm) < 8e-7);
     const auto dc = naive_product(dm, c.weight.doubles(), shape.out(), shape.in, shape.width, false, true);
     const auto up = c.dy.doubles(), bias = c.bias.doubles();
     std::int64_t row = 0;
-    for (std::size_t r = 0; r < shape.readers.size(); ++r) {
-      const Shape::ReaderShape& reader = shape.readers[r];
+    for (std::size_t r = 0; r < shape.heads.size(); ++r) {
+      const Shape::HeadShape& head = shape.heads[r];
       std::vector<double> expected;
-      for (std::int64_t o = 0; o < reader.out; ++o, ++row) {
+      for (std::int64_t o = 0; o < head.out; ++o, ++row) {
         double sum = 0.0;
         for (std::int64_t i = 0; i < shape.n; ++i) sum += up[i * shape.out() + row];
-        for (std::int64_t j = 0; j < reader.columns; ++j) {
-          expected.push_back(dc[row * shape.width + reader.first_column + j] +
-                             sum * bias[reader.first_column + j]);
+        for (std::int64_t j = 0; j < head.columns; ++j) {
+          expected.push_back(dc[row * shape.width + head.first_column + j] +
+                             sum * bias[head.first_column + j]);
         }
       }
       CHECK(relative_error(c.dweights[r].values(), expected) < 5e-6);
@@ -177,7 +177,7 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
   for_each_backend([](Backend& backend) {
     for (const Shape& shape : shapes()) {
       const Case c(backend, shape);
-      backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.readers, c.dy.view(),
+      backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),
                                        c.dm.view(), c.gradients, c.dbias.vector(), c.workspace);
       const std::int64_t size = shape.width * shape.in;
       const TestMatrix dweight = TestMatrix::output(backend, shape.width, shape.in, 0);
@@ -195,9 +195,9 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
       const AdamSettings settings{0.9, 0.999, 1e-8, 0.1, shape.in % 2 == 0};
       const std::vector<float> before = c.weight.values();
 
-      backend.factored_linear_weight_gradient(c.readers, c.dm.view(), dweight.view(), c.workspace);
+      backend.factored_linear_weight_gradient(c.heads, c.dm.view(), dweight.view(), c.workspace);
       backend.adam(w2.vector(), dweight.vector(), m2.vector(), v2.vector(), settings, state.data());
-      backend.factored_linear_update(c.readers, c.dm.view(), c.weight.view(), m1.view(), v1.view(), settings,
+      backend.factored_linear_update(c.heads, c.dm.view(), c.weight.view(), m1.view(), v1.view(), settings,
                                      state.data(), c.workspace);
       CHECK(c.weight.values() == w2.values());
       CHECK(m1.values() == m2.values());
@@ -212,7 +212,7 @@ TEST_CASE("factored_linear_update equals the written-out gradient followed by ad
 
 namespace {
 
-/// Where the packs of 16 bytes end and tiles of 64 columns begin: readers as wide as packs are and not, that
+/// Where the packs of 16 bytes end and tiles of 64 columns begin: heads as wide as packs are and not, that
 /// begin where a pack does and not, in a tile's last column, and more outputs than a block has threads.
 std::vector<Shape> places() {
   return {{5, 72, 8, {{4, 0, 64}, {8, 64, 8}}}, {3, 8, 4, {{3, 0, 6}, {2, 4, 4}}},
@@ -220,22 +220,20 @@ std::vector<Shape> places() {
           {3, 70, 133, {{2, 0, 70}}},           {2, 300, 4, {{290, 4, 292}}}};
 }
 
-std::vector<LinearReader> readers_of(const Shape& shape, const Views& weights, const Views& biases) {
-  std::vector<LinearReader> readers;
-  for (std::size_t r = 0; r < shape.readers.size(); ++r)
-    readers.push_back({weights[r], vector_of(biases[r]), shape.readers[r].first_column});
-  return readers;
+std::vector<LinearHead> heads_of(const Shape& shape, const Views& weights, const Views& biases) {
+  std::vector<LinearHead> heads;
+  for (std::size_t r = 0; r < shape.heads.size(); ++r)
+    heads.push_back({weights[r], vector_of(biases[r]), shape.heads[r].first_column});
+  return heads;
 }
 
-/// The readers' weights, their biases, X, the wide weight and its bias to M and Y. What comes of what is no
+/// The heads' weights, their biases, X, the wide weight and its bias to M and Y. What comes of what is no
 /// number reaches further than in the layer itself: M mixes the columns.
 Operator factored_linear(const Shape& shape) {
   Operator described;
-  for (const Shape::ReaderShape& reader : shape.readers)
-    described.inputs.push_back({reader.out, reader.columns});
-  for (const Shape::ReaderShape& reader : shape.readers)
-    described.inputs.push_back({1, reader.out, {}, true});
-  const auto count = static_cast<std::ptrdiff_t>(shape.readers.size());
+  for (const Shape::HeadShape& head : shape.heads) described.inputs.push_back({head.out, head.columns});
+  for (const Shape::HeadShape& head : shape.heads) described.inputs.push_back({1, head.out, {}, true});
+  const auto count = static_cast<std::ptrdiff_t>(shape.heads.size());
   described.inputs.insert(described.inputs.end(),
                           {{shape.n, shape.in}, {shape.width, shape.in}, {1, shape.width, {}, true}});
   described.outputs = {{shape.out(), shape.in}, {shape.n, shape.out()}};
@@ -245,17 +243,17 @@ Operator factored_linear(const Shape& shape) {
         backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out()));
     backend.factored_linear(
         rest[0], rest[1], vector_of(rest[2]),
-        readers_of(shape, {in.begin(), in.begin() + count}, {in.begin() + count, in.begin() + 2 * count}),
+        heads_of(shape, {in.begin(), in.begin() + count}, {in.begin() + count, in.begin() + 2 * count}),
         out[0], out[1], workspace);
   };
   described.reference = [=](const Values& in) {
     const Values rest(in.begin() + 2 * count, in.end());
     std::vector<double> m;
-    for (std::size_t r = 0; r < shape.readers.size(); ++r) {
-      const Shape::ReaderShape& reader = shape.readers[r];
-      const auto first = rest[1].begin() + reader.first_column * shape.in;
-      const std::vector<double> seen(first, first + reader.columns * shape.in);
-      const std::vector<double> rows = naive_product(in[r], seen, reader.out, reader.columns, shape.in);
+    for (std::size_t r = 0; r < shape.heads.size(); ++r) {
+      const Shape::HeadShape& head = shape.heads[r];
+      const auto first = rest[1].begin() + head.first_column * shape.in;
+      const std::vector<double> seen(first, first + head.columns * shape.in);
+      const std::vector<double> rows = naive_product(in[r], seen, head.out, head.columns, shape.in);
       m.insert(m.end(), rows.begin(), rows.end());
     }
     return Values{m, naive(shape, rest[0], rest[1], rest[2], {in.begin(), in.begin() + count},
@@ -266,26 +264,26 @@ Operator factored_linear(const Shape& shape) {
   return described;
 }
 
-/// The forward's inputs and dY to the gradients of the readers' weights and biases, and of the wide bias.
+/// The forward's inputs and dY to the gradients of the heads' weights and biases, and of the wide bias.
 Operator factored_linear_backward(const Shape& shape) {
-  const std::size_t count = shape.readers.size();
+  const std::size_t count = shape.heads.size();
   Operator forward = factored_linear(shape);
   forward.outputs.erase(forward.outputs.begin());
   std::vector<std::size_t> wanted;
   for (std::size_t k = 0; k < 2 * count; ++k) wanted.push_back(k);
   wanted.push_back(2 * count + 2);
   const Run run = [=](Backend& backend, const Views& in, const Views& out) {
-    std::vector<LinearReader> readers;
-    std::vector<LinearReaderGradient> gradients;
+    std::vector<LinearHead> heads;
+    std::vector<LinearHeadGradient> gradients;
     for (std::size_t r = 0; r < count; ++r) {
-      readers.push_back({in[r], vector_of(in[count + r]), shape.readers[r].first_column});
+      heads.push_back({in[r], vector_of(in[count + r]), shape.heads[r].first_column});
       gradients.push_back({out[r], vector_of(out[count + r])});
     }
     const Buffer<float> dm = garbage(backend, shape.out() * shape.in);
     const GarbageWorkspace workspace(
         backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out()));
     const Views rest(in.begin() + static_cast<std::ptrdiff_t>(2 * count), in.end());
-    backend.factored_linear_backward(rest[0], rest[1], vector_of(rest[2]), readers, rest[3],
+    backend.factored_linear_backward(rest[0], rest[1], vector_of(rest[2]), heads, rest[3],
                                      dm.matrix(shape.out(), shape.in), gradients, vector_of(out[2 * count]),
                                      workspace);
   };
@@ -300,21 +298,21 @@ Operator factored_linear_backward(const Shape& shape) {
     std::vector<double> dbias(rest[2].size());
     std::int64_t row = 0;
     for (std::size_t r = 0; r < count; ++r) {
-      const Shape::ReaderShape& reader = shape.readers[r];
+      const Shape::HeadShape& head = shape.heads[r];
       gradients.emplace_back();
-      for (std::int64_t o = 0; o < reader.out; ++o) {
-        for (std::int64_t j = 0; j < reader.columns; ++j) {
-          const std::int64_t column = reader.first_column + j;
+      for (std::int64_t o = 0; o < head.out; ++o) {
+        for (std::int64_t j = 0; j < head.columns; ++j) {
+          const std::int64_t column = head.first_column + j;
           gradients.back().push_back(dc[(row + o) * shape.width + column] + sums[row + o] * rest[2][column]);
-          dbias[column] += sums[row + o] * in[r][o * reader.columns + j];
+          dbias[column] += sums[row + o] * in[r][o * head.columns + j];
         }
       }
-      row += reader.out;
+      row += head.out;
     }
     for (std::size_t r = 0, first = 0; r < count; ++r) {
       const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(first);
-      gradients.emplace_back(begin, begin + shape.readers[r].out);
-      first += static_cast<std::size_t>(shape.readers[r].out);
+      gradients.emplace_back(begin, begin + shape.heads[r].out);
+      first += static_cast<std::size_t>(shape.heads[r].out);
     }
     gradients.push_back(dbias);
     return gradients;
@@ -325,11 +323,10 @@ Operator factored_linear_backward(const Shape& shape) {
   return described;
 }
 
-/// The readers' weights, dM, the wide weight and its two moments to those three after a step of Adam.
+/// The heads' weights, dM, the wide weight and its two moments to those three after a step of Adam.
 Operator factored_linear_update(const Shape& shape) {
   Operator described;
-  for (const Shape::ReaderShape& reader : shape.readers)
-    described.inputs.push_back({reader.out, reader.columns});
+  for (const Shape::HeadShape& head : shape.heads) described.inputs.push_back({head.out, head.columns});
   std::vector<float> second = random_values(shape.width * shape.in, 6);
   for (float& value : second) value = value * value + 0.1f;
   described.inputs.insert(described.inputs.end(), {{shape.out(), shape.in},
@@ -337,31 +334,31 @@ Operator factored_linear_update(const Shape& shape) {
                                                    {shape.width, shape.in},
                                                    {shape.width, shape.in, second}});
   described.outputs.assign(3, {shape.width, shape.in});
-  const std::size_t count = shape.readers.size();
+  const std::size_t count = shape.heads.size();
   described.run = [=](Backend& backend, const Views& in, const Views& out) {
     for (std::size_t k = 0; k < 3; ++k) backend.scale(1.0f, in[count + 1 + k], out[k]);
-    std::vector<LinearReader> readers;
+    std::vector<LinearHead> heads;
     std::vector<Buffer<float>> biases;
     for (std::size_t r = 0; r < count; ++r) {
-      biases.push_back(garbage(backend, shape.readers[r].out));
-      readers.push_back({in[r], biases.back().span(), shape.readers[r].first_column});
+      biases.push_back(garbage(backend, shape.heads[r].out));
+      heads.push_back({in[r], biases.back().span(), shape.heads[r].first_column});
     }
     const Buffer<OptimizerState> state = to_device(backend, std::vector<OptimizerState>{{2, 1e-2}});
     const GarbageWorkspace workspace(
         backend, backend.factored_linear_workspace(shape.n, shape.width, shape.in, shape.out()));
-    backend.factored_linear_update(readers, in[count], out[0], out[1], out[2], {}, state.data(), workspace);
+    backend.factored_linear_update(heads, in[count], out[0], out[1], out[2], {}, state.data(), workspace);
   };
   described.reference = [=](const Values& in) {
     Values results(in.end() - 3, in.end());
     std::vector<double> gradient(results[0].size());
     std::int64_t row = 0;
     for (std::size_t r = 0; r < count; ++r) {
-      const Shape::ReaderShape& reader = shape.readers[r];
-      for (std::int64_t o = 0; o < reader.out; ++o, ++row) {
-        for (std::int64_t j = 0; j < reader.columns; ++j) {
+      const Shape::HeadShape& head = shape.heads[r];
+      for (std::int64_t o = 0; o < head.out; ++o, ++row) {
+        for (std::int64_t j = 0; j < head.columns; ++j) {
           for (std::int64_t k = 0; k < shape.in; ++k)
-            gradient[(reader.first_column + j) * shape.in + k] +=
-                in[r][o * reader.columns + j] * in[count][row * shape.in + k];
+            gradient[(head.first_column + j) * shape.in + k] +=
+                in[r][o * head.columns + j] * in[count][row * shape.in + k];
         }
       }
     }
@@ -394,7 +391,7 @@ TEST_CASE("factored_linear_backward of no rows gives gradients of zero") {
   for_each_backend([](Backend& backend) {
     const Shape shape{0, 4, 3, {{2, 0, 2}, {3, 0, 4}}};
     const Case c(backend, shape);
-    backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.readers, c.dy.view(),
+    backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),
                                      c.dm.view(), c.gradients, c.dbias.vector(), c.workspace);
     CHECK(c.dm.values() == std::vector<float>(15));
     CHECK(c.dbias.values() == std::vector<float>(4));

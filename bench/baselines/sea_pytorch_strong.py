@@ -1,7 +1,7 @@
 """The strongest SEA that PyTorch lets us write: the same model as sea_pytorch.py, re-associated and with fewer, larger
 operations. `sea_pytorch.py --opponent strong` runs it, and replays the golden cases with it.
 
-  - the item linear layer is never computed: its readers' weights are multiplied with its weight first
+  - the item linear layer is never computed: its heads' weights are multiplied with its weight first
   - both modalities are propagated in one sparse product, and q is fitted on both pairs at once
   - on a GPU with PyTorch 2: the dense parts are compiled, the 50 steps of the fit are one CUDA graph, Adam is fused
 """
@@ -16,7 +16,7 @@ def compiles(tensor):
     return tensor.is_cuda and hasattr(torch, "compile")
 
 
-def readers(modality, settings):
+def heads(modality, settings):
     """The layers that read the item linear layer, by name, each with the columns it reads."""
     generic, width = modality.split[0], sum(modality.split)
     layers = {}
@@ -31,9 +31,9 @@ def readers(modality, settings):
 
 
 def read_items(modality, settings):
-    """The outputs of all readers: X (C W)^T + (C b + c) for the stacked readers C, c of a layer W, b."""
+    """The outputs of all heads: X (C W)^T + (C b + c) for the stacked heads C, c of a layer W, b."""
     weight, bias = modality.item_linear.weight, modality.item_linear.bias
-    layers = readers(modality, settings)
+    layers = heads(modality, settings)
     products = torch.cat([layer.weight @ weight[columns] for layer, columns in layers.values()])
     biases = torch.cat([layer.weight @ bias[columns] + layer.bias for layer, columns in layers.values()])
     outputs = torch.addmm(biases, modality.features, products.T)
@@ -41,7 +41,7 @@ def read_items(modality, settings):
 
 
 def modality_outputs(modality, settings):
-    """Nodes (users then items) x e, and the readers' outputs."""
+    """Nodes (users then items) x e, and the heads' outputs."""
     outputs = read_items(modality, settings)
     hidden = modality.tower[1](F.leaky_relu(outputs["tower"]))
     return F.normalize(torch.cat((modality.user_embedding, hidden)), dim=1), outputs

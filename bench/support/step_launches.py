@@ -49,7 +49,7 @@ def memory_of(bytes_):
 
 
 def segments(width):
-    """(columns, rows of C) between borders of readers."""
+    """(columns, rows of C) between borders of heads."""
     return [(width // 2, HEAD + CLUB + TOWER), (width - width // 2, TOWER + CLUB)]
 
 

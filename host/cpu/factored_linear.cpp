@@ -7,44 +7,44 @@
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
 #include "sea/detail/checks/dense.hpp"
-#include "sea/detail/linear_readers.hpp"
+#include "sea/detail/linear_heads.hpp"
 
 namespace sea {
 
 namespace {
 
 using detail::for_each_segment;
+using detail::HeadSegment;
 using detail::output_count;
-using detail::ReaderSegment;
 
-/// C, the readers' weights stacked and spread out over all columns.
-class StackedReaders {
+/// C, the heads' weights stacked and spread out over all columns.
+class StackedHeads {
  public:
   /// `c` has room for outputs x width values. `width` is that of the wide layer.
-  StackedReaders(std::span<const LinearReader> readers, std::int64_t width, float* c)
-      : readers_(readers), c_(c, output_count(readers), width) {}
+  StackedHeads(std::span<const LinearHead> heads, std::int64_t width, float* c)
+      : heads_(heads), c_(c, output_count(heads), width) {}
 
   /// Fills C. Rows are independent.
   void pack(ThreadPool& pool) const {
-    pool.parallel_for(static_cast<std::int64_t>(readers_.size()), [&](std::int64_t r, int) {
-      const LinearReader& reader = readers_[r];
-      const std::int64_t first = first_row(r), end = reader.first_column + reader.weight.columns;
-      for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
+    pool.parallel_for(static_cast<std::int64_t>(heads_.size()), [&](std::int64_t r, int) {
+      const LinearHead& head = heads_[r];
+      const std::int64_t first = first_row(r), end = head.first_column + head.weight.columns;
+      for (std::int64_t i = 0; i < head.weight.rows; ++i) {
         float* row = c_.row(first + i);
-        std::fill(row, row + reader.first_column, 0.0f);
-        std::copy_n(reader.weight.row(i), reader.weight.columns, row + reader.first_column);
+        std::fill(row, row + head.first_column, 0.0f);
+        std::copy_n(head.weight.row(i), head.weight.columns, row + head.first_column);
         std::fill(row + end, row + c_.columns, 0.0f);
       }
     });
   }
 
-  /// First of reader r's rows in C.
-  std::int64_t first_row(std::int64_t r) const { return output_count(readers_.first(r)); }
-  std::span<const LinearReader> readers() const { return readers_; }
+  /// First of head r's rows in C.
+  std::int64_t first_row(std::int64_t r) const { return output_count(heads_.first(r)); }
+  std::span<const LinearHead> heads() const { return heads_; }
   ConstMatrixView c() const { return c_; }
 
  private:
-  std::span<const LinearReader> readers_;
+  std::span<const LinearHead> heads_;
   MatrixView c_;
 };
 
@@ -55,10 +55,10 @@ constexpr std::int64_t tile_columns = 1024;
 /// Calls `body(row, column, tile, tile's rows and columns)` for every tile of dW, formed in the slot's own
 /// scratch.
 template <class Body>
-void for_each_gradient_tile(ThreadPool& pool, const StackedReaders& stacked, ConstMatrixView dm,
-                            float* scratch, const Body& body) {
+void for_each_gradient_tile(ThreadPool& pool, const StackedHeads& stacked, ConstMatrixView dm, float* scratch,
+                            const Body& body) {
   const std::int64_t across = cpu::blocks_of(dm.columns, tile_columns);
-  for_each_segment(stacked.readers(), stacked.c().columns, [&](const ReaderSegment& segment) {
+  for_each_segment(stacked.heads(), stacked.c().columns, [&](const HeadSegment& segment) {
     pool.parallel_for(cpu::blocks_of(segment.columns, tile_rows) * across, [&](std::int64_t block, int slot) {
       const std::int64_t offset = block / across * tile_rows, column = block % across * tile_columns;
       const std::int64_t row = segment.first_column + offset;
@@ -87,19 +87,19 @@ std::size_t CpuBackend::factored_linear_workspace(std::int64_t n, std::int64_t w
 }
 
 void CpuBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
-                                 std::span<const LinearReader> readers, MatrixView m, MatrixView y,
+                                 std::span<const LinearHead> heads, MatrixView m, MatrixView y,
                                  Workspace workspace) {
   const char* name = "factored_linear";
-  const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(readers);
-  checks::factored_linear(x, weight, bias, readers, m, y);
+  const std::int64_t n = x.rows, in = x.columns, width = weight.rows, out = output_count(heads);
+  checks::factored_linear(x, weight, bias, heads, m, y);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(readers, width, scratch.take<float>(out * width));
+  const StackedHeads stacked(heads, width, scratch.take<float>(out * width));
   float* constants = scratch.take<float>(out);
   stacked.pack(*pool_);
 
   // M = C W, a segment at a time; rows that no segment has touched yet are zero.
   pool_->parallel_for(out, [&](std::int64_t i, int) { std::fill_n(m.row(i), in, 0.0f); });
-  for_each_segment(readers, width, [&](const ReaderSegment& segment) {
+  for_each_segment(heads, width, [&](const HeadSegment& segment) {
     matmul(Transpose::no, Transpose::no, 1.0f,
            stacked.c()
                .row_range(segment.first_row, segment.rows)
@@ -107,17 +107,17 @@ void CpuBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, Cons
            weight.row_range(segment.first_column, segment.columns), 1.0f,
            m.row_range(segment.first_row, segment.rows));
   });
-  // What is added to every row: C b and the readers' own biases.
-  for (std::size_t r = 0; r < readers.size(); ++r) {
-    const LinearReader& reader = readers[r];
+  // What is added to every row: C b and the heads' own biases.
+  for (std::size_t r = 0; r < heads.size(); ++r) {
+    const LinearHead& head = heads[r];
     float* part = constants + stacked.first_row(static_cast<std::int64_t>(r));
-    for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
-      const float* row = reader.weight.row(i);
-      const float* seen = bias.data() + reader.first_column;
+    for (std::int64_t i = 0; i < head.weight.rows; ++i) {
+      const float* row = head.weight.row(i);
+      const float* seen = bias.data() + head.first_column;
       float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
-      for (std::int64_t j = 0; j < reader.weight.columns; ++j) sum += row[j] * seen[j];
-      part[i] = sum + reader.bias[i];
+      for (std::int64_t j = 0; j < head.weight.columns; ++j) sum += row[j] * seen[j];
+      part[i] = sum + head.bias[i];
     }
   }
   pool_->parallel_for(cpu::blocks_of(n, cpu::reduction_rows), [&](std::int64_t block, int) {
@@ -129,14 +129,14 @@ void CpuBackend::factored_linear(ConstMatrixView x, ConstMatrixView weight, Cons
 }
 
 void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
-                                          std::span<const LinearReader> readers, ConstMatrixView dy,
-                                          MatrixView dm, std::span<const LinearReaderGradient> gradients,
+                                          std::span<const LinearHead> heads, ConstMatrixView dy,
+                                          MatrixView dm, std::span<const LinearHeadGradient> gradients,
                                           VectorView dbias, Workspace workspace) {
   const char* name = "factored_linear_backward";
-  const std::int64_t n = x.rows, width = weight.rows, out = output_count(readers);
-  checks::factored_linear_backward(x, weight, bias, readers, dy, dm, gradients, dbias);
+  const std::int64_t n = x.rows, width = weight.rows, out = output_count(heads);
+  checks::factored_linear_backward(x, weight, bias, heads, dy, dm, gradients, dbias);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(readers, width, scratch.take<float>(out * width));
+  const StackedHeads stacked(heads, width, scratch.take<float>(out * width));
   const MatrixView dc(scratch.take<float>(out * width), out, width);
   const std::int64_t blocks = cpu::blocks_of(n, cpu::reduction_rows);
   float* sums = scratch.take<float>((blocks + 1) * out);
@@ -149,25 +149,24 @@ void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView wei
                   partial_sums + block * out);
   });
   cpu::sum_partials(partial_sums, blocks, out, sums);
-  for_each_segment(readers, width, [&](const ReaderSegment& segment) {
+  for_each_segment(heads, width, [&](const HeadSegment& segment) {
     matmul(Transpose::no, Transpose::yes, 1.0f, dm.row_range(segment.first_row, segment.rows),
            weight.row_range(segment.first_column, segment.columns), 0.0f,
            dc.row_range(segment.first_row, segment.rows).column_range(segment.first_column, segment.columns));
   });
 
   std::fill(dbias.begin(), dbias.end(), 0.0f);
-  for (std::size_t r = 0; r < readers.size(); ++r) {
-    const LinearReader& reader = readers[r];
-    const LinearReaderGradient& gradient = gradients[r];
-    const std::int64_t first = stacked.first_row(static_cast<std::int64_t>(r)),
-                       columns = reader.weight.columns;
-    for (std::int64_t i = 0; i < reader.weight.rows; ++i) {
+  for (std::size_t r = 0; r < heads.size(); ++r) {
+    const LinearHead& head = heads[r];
+    const LinearHeadGradient& gradient = gradients[r];
+    const std::int64_t first = stacked.first_row(static_cast<std::int64_t>(r)), columns = head.weight.columns;
+    for (std::int64_t i = 0; i < head.weight.rows; ++i) {
       const float sum = sums[first + i];
-      const float* from = dc.row(first + i) + reader.first_column;
-      const float* seen = bias.data() + reader.first_column;
-      const float* row = reader.weight.row(i);
+      const float* from = dc.row(first + i) + head.first_column;
+      const float* seen = bias.data() + head.first_column;
+      const float* row = head.weight.row(i);
       float* to = gradient.weight.row(i);
-      float* db = dbias.data() + reader.first_column;
+      float* db = dbias.data() + head.first_column;
 #pragma omp simd
       for (std::int64_t j = 0; j < columns; ++j) {
         to[j] = from[j] + sum * seen[j];
@@ -178,13 +177,13 @@ void CpuBackend::factored_linear_backward(ConstMatrixView x, ConstMatrixView wei
   }
 }
 
-void CpuBackend::factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
+void CpuBackend::factored_linear_weight_gradient(std::span<const LinearHead> heads, ConstMatrixView dm,
                                                  MatrixView dweight, Workspace workspace) {
   const char* name = "factored_linear_weight_gradient";
-  const std::int64_t out = output_count(readers);
-  checks::factored_linear_weight_gradient(readers, dm, dweight);
+  const std::int64_t out = output_count(heads);
+  checks::factored_linear_weight_gradient(heads, dm, dweight);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(readers, dweight.rows, scratch.take<float>(out * dweight.rows));
+  const StackedHeads stacked(heads, dweight.rows, scratch.take<float>(out * dweight.rows));
   float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
   stacked.pack(*pool_);
   for_each_gradient_tile(*pool_, stacked, dm, tiles,
@@ -195,15 +194,15 @@ void CpuBackend::factored_linear_weight_gradient(std::span<const LinearReader> r
                          });
 }
 
-void CpuBackend::factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
+void CpuBackend::factored_linear_update(std::span<const LinearHead> heads, ConstMatrixView dm,
                                         MatrixView weight, MatrixView first_moment, MatrixView second_moment,
                                         const AdamSettings& settings, const OptimizerState* state,
                                         Workspace workspace) {
   const char* name = "factored_linear_update";
-  const std::int64_t out = output_count(readers);
-  checks::factored_linear_update(readers, dm, weight, first_moment, second_moment);
+  const std::int64_t out = output_count(heads);
+  checks::factored_linear_update(heads, dm, weight, first_moment, second_moment);
   cpu::Scratch scratch(name, workspace);
-  const StackedReaders stacked(readers, weight.rows, scratch.take<float>(out * weight.rows));
+  const StackedHeads stacked(heads, weight.rows, scratch.take<float>(out * weight.rows));
   float* tiles = scratch.take<float>(std::int64_t{threads()} * tile_rows * tile_columns);
   stacked.pack(*pool_);
   const detail::AdamStep step = detail::adam_step(settings, state->learning_rate, state->step + 1);

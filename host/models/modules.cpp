@@ -32,8 +32,8 @@ Tensor linear(Tape& tape, Tensor x, const LinearParameters& parameters) {
   return linear(tape, x, parameters.weight, parameters.bias);
 }
 
-Reader alignment_head_reader(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
-                             std::int64_t first_column) {
+Head alignment_first_layer(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
+                           std::int64_t first_column) {
   const LinearParameters first = linear_parameters(model, name + ".head.0", in, hidden);
   return {first.weight, first.bias, first_column};
 }

@@ -26,9 +26,9 @@ struct AlignmentSettings {
   Indices samples;  ///< see Backend::contrastive_alignment
 };
 
-/// The readers of a head's first layer, Linear(in -> hidden), under NAME.head.0.
-Reader alignment_head_reader(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
-                             std::int64_t first_column);
+/// The first layer of a SoloSim head, Linear(in -> hidden), under NAME.head.0.
+Head alignment_first_layer(Model& model, const std::string& name, std::int64_t in, std::int64_t hidden,
+                           std::int64_t first_column);
 /// The rest of the head: BatchNorm, ReLU, Linear(hidden -> hidden), BatchNorm, ReLU, Linear(hidden -> out),
 /// unit rows. `first` (rows x hidden) is the first layer's output.
 Tensor alignment_head(Model& model, Tape& tape, const std::string& name, Tensor first, std::int64_t out);

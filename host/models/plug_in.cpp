@@ -21,7 +21,7 @@ void PlugIn::read(Model& model, Tape& tape, const std::string& modality, Tensor 
   parts.pair.generic = representation.column_range(0, half);
   parts.pair.unique = representation.column_range(half, half);
   if (settings_->align != Align::none) {
-    const Reader first = alignment_head_reader(model, modality, half, settings_->head_hidden, 0);
+    const Head first = alignment_first_layer(model, modality, half, settings_->head_hidden, 0);
     parts.head =
         alignment_head(model, tape, modality, linear(tape, parts.pair.generic, first.weight, first.bias),
                        settings_->head_out);

@@ -42,27 +42,27 @@ ModalityParts record_modality(Model& model, Tape& tape, Arena& wide, const std::
       program.parameter(wide, name + ".item_linear.weight", width, width, uniform_fan_in(width));
   const Tensor bias =
       program.parameter(*model.main, name + ".item_linear.bias", 1, width, uniform_fan_in(width));
-  // Readers of the generic half first, of all columns next, of the unique half last: the columns of either
+  // Heads of the generic half first, of all columns next, of the unique half last: the columns of either
   // half are then read by neighbouring outputs, and no product passes over more of C's zeros than it must.
-  std::vector<Reader> readers;
+  std::vector<Head> heads;
   if (settings.align != Align::none) {
-    readers.push_back(alignment_head_reader(model, name, generic_width, settings.head_hidden, 0));
+    heads.push_back(alignment_first_layer(model, name, generic_width, settings.head_hidden, 0));
   }
   // Kept values include the projections where no loss reads them.
   const bool projections = settings.distance != Distance::none || settings.keep_values;
   if (projections) {
     const auto generic =
         linear_parameters(model, name + ".generic_projection", generic_width, settings.club_width);
-    readers.push_back({generic.weight, generic.bias, 0});
+    heads.push_back({generic.weight, generic.bias, 0});
   }
   const auto tower_first = linear_parameters(model, name + ".tower.0", width, 4 * e);
-  readers.push_back({tower_first.weight, tower_first.bias, 0});
+  heads.push_back({tower_first.weight, tower_first.bias, 0});
   if (projections) {
     const auto unique =
         linear_parameters(model, name + ".unique_projection", width - generic_width, settings.club_width);
-    readers.push_back({unique.weight, unique.bias, generic_width});
+    heads.push_back({unique.weight, unique.bias, generic_width});
   }
-  const Tensor outputs = factored_linear(tape, features, weight, bias, readers);
+  const Tensor outputs = factored_linear(tape, features, weight, bias, heads);
   std::int64_t column = 0;
   const auto next = [&](std::int64_t count) {
     column += count;

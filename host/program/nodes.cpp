@@ -109,25 +109,25 @@ Tensor matmul(Tape& tape, Transpose transpose_a, Transpose transpose_b, Tensor a
 
 namespace {
 
-std::vector<LinearReader> reader_views(const NodeRun& run, const std::vector<Reader>& readers) {
-  std::vector<LinearReader> views;
-  for (const Reader& reader : readers)
-    views.push_back({run.value(reader.weight), run.vector(reader.bias), reader.first_column});
+std::vector<LinearHead> head_views(const NodeRun& run, const std::vector<Head>& heads) {
+  std::vector<LinearHead> views;
+  for (const Head& head : heads)
+    views.push_back({run.value(head.weight), run.vector(head.bias), head.first_column});
   return views;
 }
 
 }  // namespace
 
-Tensor factored_linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, const std::vector<Reader>& readers) {
+Tensor factored_linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, const std::vector<Head>& heads) {
   std::int64_t outputs = 0;
-  for (const Reader& reader : readers) outputs += reader.weight.rows;
+  for (const Head& head : heads) outputs += head.weight.rows;
   const Tensor y = tape.activation(x.rows, outputs);
   const Tensor m = tape.activation(outputs, x.columns);
   const Tensor dm = tape.activation(outputs, x.columns);
   std::vector<Tensor> inputs = {x, weight, bias};
-  for (const Reader& reader : readers) {
-    inputs.push_back(reader.weight);
-    inputs.push_back(reader.bias);
+  for (const Head& head : heads) {
+    inputs.push_back(head.weight);
+    inputs.push_back(head.bias);
   }
   Node node{
       .name = "factored_linear",
@@ -139,28 +139,28 @@ Tensor factored_linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, const s
       .forward =
           [=](const NodeRun& run) {
             run.backend().factored_linear(run.value(x), run.value(weight), run.vector(bias),
-                                          reader_views(run, readers), run.value(m), run.value(y),
+                                          head_views(run, heads), run.value(m), run.value(y),
                                           run.workspace());
           },
       .backward =
           [=](const NodeRun& run) {
-            std::vector<LinearReaderGradient> gradients;
-            for (std::size_t r = 0; r < readers.size(); ++r) {
+            std::vector<LinearHeadGradient> gradients;
+            for (std::size_t r = 0; r < heads.size(); ++r) {
               gradients.push_back({run.input_gradient(3 + 2 * r), run.input_gradient_vector(4 + 2 * r)});
             }
             run.backend().factored_linear_backward(run.value(x), run.value(weight), run.vector(bias),
-                                                   reader_views(run, readers), run.gradient(y), run.value(dm),
+                                                   head_views(run, heads), run.gradient(y), run.value(dm),
                                                    gradients, run.input_gradient_vector(2), run.workspace());
           }};
   if (tape.moves(weight)) {
     node.updates = {weight};
     node.update = [=](const NodeRun& run) {
       const OptimizedParameter w = run.optimized(weight);
-      run.backend().factored_linear_update(reader_views(run, readers), run.value(dm), w.value, w.first_moment,
+      run.backend().factored_linear_update(head_views(run, heads), run.value(dm), w.value, w.first_moment,
                                            w.second_moment, w.settings, w.state, run.workspace());
     };
     node.materialize_gradient = [=](const NodeRun& run, MatrixView gradient) {
-      run.backend().factored_linear_weight_gradient(reader_views(run, readers), run.value(dm), gradient,
+      run.backend().factored_linear_weight_gradient(head_views(run, heads), run.value(dm), gradient,
                                                     run.workspace());
     };
   }

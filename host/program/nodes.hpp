@@ -15,14 +15,14 @@ Tensor linear(Tape& tape, Tensor x, Tensor weight, Tensor bias);
 /// The same, written into `y`, which may be a part of a larger activation.
 void linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, Tensor y);
 
-/// One reader of a factored linear layer: weight (outputs x width), bias (1 x outputs).
-struct Reader {
+/// One head of a factored linear layer: weight (outputs x width), bias (1 x outputs).
+struct Head {
   Tensor weight, bias;
   std::int64_t first_column = 0;
 };
-/// The outputs of `readers`, side by side in their order, on top of X W^T + b, which is never formed.
+/// The outputs of `heads`, side by side in their order, on top of X W^T + b, which is never formed.
 /// `weight` (width x in) is in an arena with fused gradients: its Adam step is part of the update.
-Tensor factored_linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, const std::vector<Reader>& readers);
+Tensor factored_linear(Tape& tape, Tensor x, Tensor weight, Tensor bias, const std::vector<Head>& heads);
 
 /// Writes X into `y`, which may be a part of a larger activation.
 void copy(Tape& tape, Tensor x, Tensor y);

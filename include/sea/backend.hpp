@@ -126,14 +126,14 @@ struct OptimizerState {
 
 /// One linear layer that reads columns [first_column, first_column + weight.columns) of the factored layer's
 /// output: weight is (outputs x width), bias (outputs).
-struct LinearReader {
+struct LinearHead {
   ConstMatrixView weight;
   ConstVectorView bias;
   std::int64_t first_column = 0;
 };
 
-/// Gradients of one LinearReader, of the same shapes.
-struct LinearReaderGradient {
+/// Gradients of one LinearHead, of the same shapes.
+struct LinearHeadGradient {
   MatrixView weight;
   VectorView bias;
 };
@@ -288,31 +288,31 @@ class Backend {
   virtual std::size_t linear_backward_workspace(std::int64_t n, std::int64_t in, std::int64_t out) const = 0;
 
   /// Several linear layers on top of one wide one, without the wide one's output: with E = X W^T + b and the
-  /// readers' outputs side by side, Y = E C^T + bias_c = X (C W)^T + (C b + bias_c), where C stacks the
-  /// readers' weights and is zero where a reader does not look. X (n x in), W (width x in), b (width), M = C
-  /// W (out x in) and Y (n x out) are written, out = sum of the readers' outputs. M is kept for nothing but
+  /// heads' outputs side by side, Y = E C^T + bias_c = X (C W)^T + (C b + bias_c), where C stacks the
+  /// heads' weights and is zero where a head does not look. X (n x in), W (width x in), b (width), M = C
+  /// W (out x in) and Y (n x out) are written, out = sum of the heads' outputs. M is kept for nothing but
   /// speed: the backward does not need it.
   virtual void factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
-                               std::span<const LinearReader> readers, MatrixView m, MatrixView y,
+                               std::span<const LinearHead> heads, MatrixView m, MatrixView y,
                                Workspace workspace) = 0;
-  /// From dY (n x out): dM = dY^T X (out x in), the readers' gradients (dC = dM W^T + dc b^T where a reader
+  /// From dY (n x out): dM = dY^T X (out x in), the heads' gradients (dC = dM W^T + dc b^T where a head
   /// looks, dbias_c = dc = column sums of dY) and db = C^T dc. The weight's own gradient, dW = C^T dM, is
   /// left to `factored_linear_update` or `factored_linear_weight_gradient`.
   virtual void factored_linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
-                                        std::span<const LinearReader> readers, ConstMatrixView dy,
-                                        MatrixView dm, std::span<const LinearReaderGradient> gradients,
-                                        VectorView dbias, Workspace workspace) = 0;
+                                        std::span<const LinearHead> heads, ConstMatrixView dy, MatrixView dm,
+                                        std::span<const LinearHeadGradient> gradients, VectorView dbias,
+                                        Workspace workspace) = 0;
   /// dW = C^T dM, written out (width x in).
-  virtual void factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
+  virtual void factored_linear_weight_gradient(std::span<const LinearHead> heads, ConstMatrixView dm,
                                                MatrixView dweight, Workspace workspace) = 0;
   /// Adam on W with dW = C^T dM formed tile by tile: W and its two moments (width x in) are read and written
   /// once, dW never exists. Equals `factored_linear_weight_gradient` followed by `adam`, bit for bit.
-  /// The readers must still hold the values of the forward.
-  virtual void factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
+  /// The heads must still hold the values of the forward.
+  virtual void factored_linear_update(std::span<const LinearHead> heads, ConstMatrixView dm,
                                       MatrixView weight, MatrixView first_moment, MatrixView second_moment,
                                       const AdamSettings& settings, const OptimizerState* state,
                                       Workspace workspace) = 0;
-  /// Enough for each of the four, for n rows, and a weight of width x in under readers with `out` outputs in
+  /// Enough for each of the four, for n rows, and a weight of width x in under heads with `out` outputs in
   /// all.
   virtual std::size_t factored_linear_workspace(std::int64_t n, std::int64_t width, std::int64_t in,
                                                 std::int64_t out) const = 0;

@@ -49,10 +49,10 @@ class Arguments {
     return {i(users), i(positives), i(negatives)};
   }
   BatchOrderView order(std::size_t nodes = 6, std::size_t sources = 6) { return {i(nodes), i(sources)}; }
-  std::vector<LinearReader> reader(std::int64_t first_column = 0, std::size_t bias = 2) {
+  std::vector<LinearHead> head(std::int64_t first_column = 0, std::size_t bias = 2) {
     return {{m(2, 3), v(bias), first_column}};
   }
-  std::vector<LinearReaderGradient> reader_gradient(std::int64_t columns = 3, std::size_t bias = 2) {
+  std::vector<LinearHeadGradient> head_gradient(std::int64_t columns = 3, std::size_t bias = 2) {
     return {{m(2, columns), v(bias)}};
   }
 

@@ -3,7 +3,7 @@
 #include <span>
 
 #include "sea/detail/checks/common.hpp"
-#include "sea/detail/linear_readers.hpp"
+#include "sea/detail/linear_heads.hpp"
 
 // What the operators of "dense" ask of their arguments.
 namespace sea::checks {
@@ -42,22 +42,21 @@ inline void linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstMatr
   if (!dx.empty()) require_shape(name, "dx", dx, x);
 }
 
-/// The number of the readers' outputs.
-inline std::int64_t linear_readers(const char* name, std::span<const LinearReader> readers,
-                                   std::int64_t width) {
-  require(!readers.empty() && readers.size() <= detail::most_readers, name, "1 to 16 readers are allowed");
-  for (const LinearReader& reader : readers) {
-    require(reader.first_column >= 0 && reader.first_column + reader.weight.columns <= width, name,
-            "a reader looks beyond the layer's columns");
-    require_size(name, "a reader's bias", reader.bias.size(), reader.weight.rows);
+/// The number of the heads' outputs.
+inline std::int64_t linear_heads(const char* name, std::span<const LinearHead> heads, std::int64_t width) {
+  require(!heads.empty() && heads.size() <= detail::most_heads, name, "1 to 16 heads are allowed");
+  for (const LinearHead& head : heads) {
+    require(head.first_column >= 0 && head.first_column + head.weight.columns <= width, name,
+            "a head looks beyond the layer's columns");
+    require_size(name, "a head's bias", head.bias.size(), head.weight.rows);
   }
-  return detail::output_count(readers);
+  return detail::output_count(heads);
 }
 
 inline void factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
-                            std::span<const LinearReader> readers, ConstMatrixView m, ConstMatrixView y) {
+                            std::span<const LinearHead> heads, ConstMatrixView m, ConstMatrixView y) {
   const char* name = "factored_linear";
-  const std::int64_t outputs = linear_readers(name, readers, weight.rows);
+  const std::int64_t outputs = linear_heads(name, heads, weight.rows);
   require_shape(name, "weight", weight, weight.rows, x.columns);
   require_size(name, "bias", bias.size(), weight.rows);
   require_shape(name, "m", m, outputs, x.columns);
@@ -65,35 +64,35 @@ inline void factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVect
 }
 
 inline void factored_linear_backward(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
-                                     std::span<const LinearReader> readers, ConstMatrixView dy,
-                                     ConstMatrixView dm, std::span<const LinearReaderGradient> gradients,
+                                     std::span<const LinearHead> heads, ConstMatrixView dy,
+                                     ConstMatrixView dm, std::span<const LinearHeadGradient> gradients,
                                      ConstVectorView dbias) {
   const char* name = "factored_linear_backward";
-  const std::int64_t outputs = linear_readers(name, readers, weight.rows);
+  const std::int64_t outputs = linear_heads(name, heads, weight.rows);
   require_shape(name, "weight", weight, weight.rows, x.columns);
   require_size(name, "bias", bias.size(), weight.rows);
   require_shape(name, "dy", dy, x.rows, outputs);
   require_shape(name, "dm", dm, outputs, x.columns);
-  require_size(name, "gradients", gradients.size(), static_cast<std::int64_t>(readers.size()));
-  for (std::size_t r = 0; r < readers.size(); ++r) {
-    const ConstMatrixView shape = readers[r].weight;
-    require_shape(name, "a reader's gradient", gradients[r].weight, shape);
-    require_size(name, "a reader's bias gradient", gradients[r].bias.size(), shape.rows);
+  require_size(name, "gradients", gradients.size(), static_cast<std::int64_t>(heads.size()));
+  for (std::size_t r = 0; r < heads.size(); ++r) {
+    const ConstMatrixView shape = heads[r].weight;
+    require_shape(name, "a head's gradient", gradients[r].weight, shape);
+    require_size(name, "a head's bias gradient", gradients[r].bias.size(), shape.rows);
   }
   require_size(name, "dbias", dbias.size(), weight.rows);
 }
 
-inline void factored_linear_weight_gradient(std::span<const LinearReader> readers, ConstMatrixView dm,
+inline void factored_linear_weight_gradient(std::span<const LinearHead> heads, ConstMatrixView dm,
                                             ConstMatrixView dweight) {
   const char* name = "factored_linear_weight_gradient";
-  require_shape(name, "dm", dm, linear_readers(name, readers, dweight.rows), dweight.columns);
+  require_shape(name, "dm", dm, linear_heads(name, heads, dweight.rows), dweight.columns);
 }
 
-inline void factored_linear_update(std::span<const LinearReader> readers, ConstMatrixView dm,
+inline void factored_linear_update(std::span<const LinearHead> heads, ConstMatrixView dm,
                                    ConstMatrixView weight, ConstMatrixView first_moment,
                                    ConstMatrixView second_moment) {
   const char* name = "factored_linear_update";
-  require_shape(name, "dm", dm, linear_readers(name, readers, weight.rows), weight.columns);
+  require_shape(name, "dm", dm, linear_heads(name, heads, weight.rows), weight.columns);
   require_shape(name, "first_moment", first_moment, weight);
   require_shape(name, "second_moment", second_moment, weight);
 }

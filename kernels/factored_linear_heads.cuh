@@ -5,16 +5,16 @@
 #include <span>
 
 #include "sea/backend.hpp"
-#include "sea/detail/linear_readers.hpp"
+#include "sea/detail/linear_heads.hpp"
 
 namespace sea::cuda {
 
-/// The readers of a factored linear layer as a kernel's parameter. Their weights stacked, and zero where a
-/// reader does not look, are C (outputs x width).
-struct StackedReaders {
-  static constexpr std::size_t most = sea::detail::most_readers;
+/// The heads of a factored linear layer as a kernel's parameter. Their weights stacked, and zero where a
+/// head does not look, are C (outputs x width).
+struct StackedHeads {
+  static constexpr std::size_t most = sea::detail::most_heads;
 
-  struct Reader {
+  struct Head {
     ConstMatrixView weight;
     const float* bias;
     std::int64_t first_column;
@@ -27,24 +27,24 @@ struct StackedReaders {
     }
   };
 
-  Reader reader[most];
+  Head head[most];
   int count = 0;
   std::int64_t outputs = 0;
   std::int64_t width = 0;
 
   /// `width_` is that of the wide layer.
-  StackedReaders(std::span<const LinearReader> readers, std::int64_t width_) : width(width_) {
-    for (const LinearReader& from : readers) {
-      reader[count++] = {from.weight, from.bias.data(), from.first_column, outputs};
+  StackedHeads(std::span<const LinearHead> heads, std::int64_t width_) : width(width_) {
+    for (const LinearHead& from : heads) {
+      head[count++] = {from.weight, from.bias.data(), from.first_column, outputs};
       outputs += from.weight.rows;
     }
   }
 
-  /// The reader that row i of C belongs to.
-  SEA_HOST_DEVICE const Reader& of_row(std::int64_t i) const {
+  /// The head that row i of C belongs to.
+  SEA_HOST_DEVICE const Head& of_row(std::int64_t i) const {
     int r = 0;
-    while (i >= reader[r].end_row()) ++r;
-    return reader[r];
+    while (i >= head[r].end_row()) ++r;
+    return head[r];
   }
 };
 
