@@ -87,6 +87,7 @@ start() {
   names+=("$1")
   shift
   while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+  echo "-- ${names[job]}"
   (
     started=$SECONDS status=0
     "$@" >"$scratch/$job.output" 2>&1 </dev/null || status=$?

@@ -19,6 +19,19 @@ bool streams_wanted() {
   return wanted == nullptr || std::string_view(wanted) != "0";
 }
 
+/// Runs `body` while `variable` has that value; what it had before comes back however `body` ends.
+template <class Value>
+void during(Value& variable, const Value& value, const std::function<void()>& body) {
+  const Value outer = std::exchange(variable, value);
+  try {
+    body();
+  } catch (...) {
+    variable = outer;
+    throw;
+  }
+  variable = outer;
+}
+
 }  // namespace
 
 Tape::Tape(Program& program, std::string name, std::vector<Arena*> moves)
@@ -85,25 +98,11 @@ void Tape::add(Node node) {
 }
 
 void Tape::on(Stream stream, const std::function<void()>& body) {
-  const Stream outer = std::exchange(stream_, stream);
-  try {
-    body();
-  } catch (...) {
-    stream_ = outer;
-    throw;
-  }
-  stream_ = outer;
+  during(stream_, stream, body);
 }
 
 void Tape::on_in_forward(Stream stream, const std::function<void()>& body) {
-  const std::optional<Stream> outer = std::exchange(forward_stream_, stream);
-  try {
-    body();
-  } catch (...) {
-    forward_stream_ = outer;
-    throw;
-  }
-  forward_stream_ = outer;
+  during(forward_stream_, std::optional(stream), body);
 }
 
 void Tape::add_draw(Node node) {
