@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "simt/fragments.hpp"
 #include "simt/helpers.hpp"
 
 namespace sea::cuda {
@@ -35,21 +36,12 @@ float from_half(std::uint16_t half) {
   return static_cast<float>(half >> 15 != 0 ? -size : size);
 }
 
-struct Fragments {
-  float* d;
-  const std::uint32_t* a;
-  const std::uint32_t* b;
-};
-
 // PTX ISA, "Matrix Fragments for mma.m16n8k16", floating point of 16 bits. The sum is exact, then rounded to
 // zero, as in mma_m16n8k8_tf32.
 void multiply(const simt::WarpPayloads& payloads) {
-  const auto fragments = [&](int lane) -> const Fragments& {
-    return *static_cast<const Fragments*>(payloads.payload[lane]);
-  };
   float a[16][16], b[16][8];
   for (int lane = 0; lane < 32; ++lane) {
-    const Fragments& own = fragments(lane);
+    const simt::Fragments& own = simt::fragments_of(payloads, lane);
     const int group = lane / 4, place = lane % 4;
     for (int i = 0; i < 4; ++i) {
       const float2 pair = from_halves(own.a[i]);
@@ -63,16 +55,7 @@ void multiply(const simt::WarpPayloads& payloads) {
       b[2 * place + i * 8 + 1][group] = pair.y;
     }
   }
-  for (int lane = 0; lane < 32; ++lane) {
-    const Fragments& own = fragments(lane);
-    const int group = lane / 4, place = lane % 4;
-    for (int i = 0; i < 4; ++i) {
-      const int row = group + i / 2 * 8, column = 2 * place + i % 2;
-      double sum = own.d[i];
-      for (int k = 0; k < 16; ++k) sum += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
-      own.d[i] = sum != sum ? std::bit_cast<float>(0x7FFFFFFFu) : simt::toward_zero(sum);
-    }
-  }
+  simt::accumulate(payloads, a, b);
 }
 
 struct Matrices {
@@ -110,7 +93,7 @@ float2 from_halves(std::uint32_t bits) {
 
 void mma_m16n8k16_f16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                       simt::Site site) {
-  Fragments own{d, a, b};
+  simt::Fragments own{d, a, b};
   simt::warp_collective("mma_m16n8k16_f16", 0xFFFFFFFFu, &multiply, &own, site);
 }
 

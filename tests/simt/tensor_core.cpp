@@ -1,17 +1,12 @@
 #include <bit>
 #include <cmath>
 
+#include "simt/fragments.hpp"
 #include "simt/helpers.hpp"
 
 namespace sea::cuda {
 
 namespace {
-
-struct Fragments {
-  float* d;
-  const std::uint32_t* a;
-  const std::uint32_t* b;
-};
 
 /// The tensor cores see the sign, the exponent and ten bits of an operand.
 float as_operand(std::uint32_t bits) {
@@ -23,26 +18,14 @@ float as_operand(std::uint32_t bits) {
 // the rows group and group + 8 and the columns place and place + 4, of B the rows place and place + 4 and the
 // column group, of D the rows group and group + 8 and the columns 2 place and 2 place + 1.
 void multiply(const simt::WarpPayloads& payloads) {
-  const auto fragments = [&](int lane) -> const Fragments& {
-    return *static_cast<const Fragments*>(payloads.payload[lane]);
-  };
   float a[16][8], b[8][8];
   for (int lane = 0; lane < 32; ++lane) {
-    const Fragments& own = fragments(lane);
+    const simt::Fragments& own = simt::fragments_of(payloads, lane);
     const int group = lane / 4, place = lane % 4;
     for (int i = 0; i < 4; ++i) a[group + i % 2 * 8][place + i / 2 * 4] = as_operand(own.a[i]);
     for (int i = 0; i < 2; ++i) b[place + i * 4][group] = as_operand(own.b[i]);
   }
-  for (int lane = 0; lane < 32; ++lane) {
-    const Fragments& own = fragments(lane);
-    const int group = lane / 4, place = lane % 4;
-    for (int i = 0; i < 4; ++i) {
-      const int row = group + i / 2 * 8, column = 2 * place + i % 2;
-      double sum = own.d[i];
-      for (int k = 0; k < 8; ++k) sum += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
-      own.d[i] = sum != sum ? std::bit_cast<float>(0x7FFFFFFFu) : simt::toward_zero(sum);  // a GPU's NaN
-    }
-  }
+  simt::accumulate(payloads, a, b);
 }
 
 }  // namespace
@@ -56,7 +39,7 @@ std::uint32_t to_tf32(float x) {
 
 void mma_m16n8k8_tf32(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                       simt::Site site) {
-  Fragments own{d, a, b};
+  simt::Fragments own{d, a, b};
   simt::warp_collective("mma_m16n8k8_tf32", 0xFFFFFFFFu, &multiply, &own, site);
 }
 
