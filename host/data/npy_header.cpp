@@ -119,7 +119,7 @@ std::optional<std::int64_t> element_bytes(const std::string& descr) {
   std::int64_t size = 0;
   const auto [next, error] = std::from_chars(descr.data() + 2, descr.data() + descr.size(), size);
   // Times are followed by their unit, "<M8[ns]".
-  if (error != std::errc() || size < 0 || size > std::numeric_limits<std::int32_t>::max()) return {};
+  if (error != std::errc() || size < 1 || size > std::numeric_limits<std::int32_t>::max()) return {};
   if (next != descr.data() + descr.size() && *next != '[') return {};
   return descr[1] == 'U' ? 4 * size : size;
 }

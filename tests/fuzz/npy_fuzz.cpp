@@ -36,6 +36,7 @@ std::vector<std::string> seeds() {
       of("<U3", "(2,)", 24),
       of("<f4", "(0, 4611686018427387904)", 0),
       of("<f4", "(4611686018427387904, 4)", 16),
+      of("<f0", "(5, 461168601842387904)", 0),
       of("<f4", "()", 4),
       file("{\"shape\": (2L, 3L), 'descr':'<f4','fortran_order':True}", 24, 2),
       file("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4, 3),

@@ -237,6 +237,12 @@ TEST_CASE("npy: files that are no float matrix are one clear error each", "[npy]
   CHECK(contains(header_error(dictionary("|b1", "(8, 3)")), "holds booleans"));
   CHECK(contains(header_error(dictionary("<M8[ns]", "(1, 3)")), "holds times"));
   CHECK(contains(header_error(dictionary("|O", "(2, 3)")), "holds Python objects"));
+  // Elements of no bytes fit a file at any count.
+  for (const char* descr : {"<f0", "<i0", "<U0", "|S0"}) {
+    write_file(folder / "zero.npy", npy_bytes(dictionary(descr, "(5, 461168601842387904)"), ""));
+    std::vector<std::int64_t> shape;
+    CHECK(contains(error_of([&] { read_npy_values(folder / "zero.npy", shape); }), "holds an unknown type"));
+  }
   CHECK(contains(header_error(dictionary(">f4", "(2, 3)")), "big-endian"));
   CHECK(contains(header_error(dictionary("<f4", "(2, 3)", "True")), "Fortran order"));
   CHECK(contains(header_error(dictionary("<f4", "(6,)")), "has 1 dimension (6); two are needed"));

@@ -37,6 +37,7 @@ class BackgroundProcess {
     posix_spawnattr_t more;
     posix_spawnattr_init(&more);
     if (attributes) attributes(actions, more);
+    default_signals(more);
     const int problem = posix_spawnp(&child_, arguments[0], &actions, &more, arguments.data(), environ);
     posix_spawnattr_destroy(&more);
     posix_spawn_file_actions_destroy(&actions);
@@ -77,6 +78,17 @@ class BackgroundProcess {
   }
 
  private:
+  /// As under a terminal: a test that runs under nohup ignores SIGHUP, and its children would inherit that.
+  static void default_signals(posix_spawnattr_t& more) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) sigaddset(&signals, number);
+    posix_spawnattr_setsigdefault(&more, &signals);
+    short flags = 0;
+    posix_spawnattr_getflags(&more, &flags);
+    posix_spawnattr_setflags(&more, static_cast<short>(flags | POSIX_SPAWN_SETSIGDEF));
+  }
+
   TemporaryFolder folder_;
   std::string out_ = folder_ / "out", error_ = folder_ / "error";
   pid_t child_ = 0;
