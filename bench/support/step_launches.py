@@ -95,7 +95,7 @@ def product(part, label, m, n, k, a_new=0.0, along="true, true", **more):
     tiles = blocks_of(m, size) * blocks_of(n, size)
     if tiling == HALVES:
         kernel, threads = f"^half_product_kernel<Tiling<128, 128, 64, 32, 1, 2>, {along}>", 256
-        shared = 2 * 4 * 2 * 128 * 32 + sum(4 * (128 * 40 if one == "true" else 32 * 136) for one in along.split(", ")) + 256
+        shared = 2 * 4 * 2 * 128 * 32 + sum(4 * (128 * 40 if one == "true" else 32 * 136) for one in along.split(", ")) + 128
         trips = {"tensor": 0, "halves": 2 * each, "around tensor": each}
     else:
         name, threads = ("128, 128, 64, 32, 1, 3", 256) if size == 128 else ("64, 64, 32, 32, 3, 3", 128)

@@ -37,12 +37,13 @@ struct Halves {
   alignas(16) std::uint32_t low[(along ? extent : depth) * stride / 2];
 };
 
-/// The bits of the largest magnitude, and of the least group's, less one: that of no group is above all.
+/// The bits of the largest magnitude of all groups, and of the least one's, less one: that of no group is
+/// above all.
 struct Extremes {
   unsigned largest = 0, least = 0xFFFFFFFFu;
 
   __device__ __forceinline__ void take(float group) {
-    const unsigned bits = __float_as_uint(group) & 0x7FFFFFFFu;
+    const unsigned bits = __float_as_uint(group);
     largest = max(largest, bits);
     least = min(least, bits - 1);
   }
@@ -146,7 +147,7 @@ struct HalfShared {
   Buffer<Tile, a_along, b_along, 0, 0> buffer[Tile::buffers];
   Halves<Tile::rows, a_along> a;
   Halves<Tile::columns, b_along> b;
-  Extremes extremes[2][Tile::threads / 32][2];  ///< of a step and the next one, of each warp, of A and of B
+  Extremes extremes[Tile::threads / 32][2];  ///< of each warp, of A and of B
 };
 
 /// A warp's 16 x 16 elements of an operand of mma_m16n8k16: op(A)'s rows from `first` on, or op(B)'s columns.
@@ -234,7 +235,6 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     auto& buffer = shared.buffer[step % Tile::buffers];
-    Extremes(&extremes)[warps][2] = shared.extremes[step % 2];
     copy_async_wait<Tile::buffers - 1>();
     const OwnElements<Tile::rows, a_along, Tile::threads> own_a(buffer.a);
     const OwnElements<Tile::columns, b_along, Tile::threads> own_b(buffer.b);
@@ -243,14 +243,14 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
     of_a = {__reduce_max_sync(full_warp, of_a.largest), __reduce_min_sync(full_warp, of_a.least)};
     of_b = {__reduce_max_sync(full_warp, of_b.largest), __reduce_min_sync(full_warp, of_b.least)};
     if (lane == 0) {
-      extremes[warp][0] = of_a;
-      extremes[warp][1] = of_b;
+      shared.extremes[warp][0] = of_a;
+      shared.extremes[warp][1] = of_b;
     }
     __syncthreads();  // all are through with the halves of the step before, and have copied this one's floats
 #pragma unroll
     for (int w = 0; w < warps; ++w) {
-      of_a.take(extremes[w][0]);
-      of_b.take(extremes[w][1]);
+      of_a.take(shared.extremes[w][0]);
+      of_b.take(shared.extremes[w][1]);
     }
     const HalfScales scales(of_a, of_b);
     if (scales.fit) {
@@ -269,8 +269,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
   store_sums(product, task, at, sums);
   if constexpr (adds_rows<a_along, b_along>) {
     if (product.row_sums == nullptr || at.column > 0) return;
-    float* of_warps = shared.buffer[0].a.values;
-    __syncthreads();
+    float* of_warps = shared.buffer[0].a.values;  // which nobody reads behind the last step's barriers
 #pragma unroll
     for (int e = 0; e < 4; ++e) of_warps[warp * Tile::rows + 4 * lane + e] = row_sums[e];
     __syncthreads();

@@ -91,7 +91,7 @@ Result multiply(const Operands& x, float alpha = 1.0f, float beta = 0.0f, const 
   return result;
 }
 
-/// The largest error of a row, of those that are numbers, relative to the row.
+/// The largest error of a row, relative to the row; infinity where one is no number.
 double worst_row(const std::vector<float>& c, const std::vector<double>& exact, std::int64_t n) {
   double worst = 0.0;
   for (std::size_t i = 0; i < c.size(); i += static_cast<std::size_t>(n)) {
@@ -100,6 +100,7 @@ double worst_row(const std::vector<float>& c, const std::vector<double>& exact, 
       difference += (c[j] - exact[j]) * (c[j] - exact[j]);
       norm += exact[j] * exact[j];
     }
+    if (!std::isfinite(difference)) return HUGE_VAL;
     if (norm > 0.0) worst = std::max(worst, std::sqrt(difference / norm));
   }
   return worst;
@@ -150,8 +151,9 @@ TEST_CASE("fp16x3: all layouts, sizes that end inside a tile, k in parts, sums o
 }
 
 TEST_CASE("fp16x3: operands of any size are scaled, or multiplied in TF32 where they do not fit", "[fp16]") {
-  const float a_size = GENERATE(1e-30f, 1e-20f, 3e-5f, 1.0f, 1e9f, 1e30f),
+  const float a_size = GENERATE(5e-35f, 1e-30f, 1e-20f, 3e-5f, 1.0f, 1e9f, 1e30f),
               b_size = GENERATE(1e-5f, 1.0f, 1e7f);
+  if (a_size * b_size < 1e-37f) return;  // the product has fewer digits itself
   CAPTURE(a_size, b_size);
   for (const auto& along : layouts) {
     Operands x({20, 24, 64, 1}, along);
@@ -161,14 +163,32 @@ TEST_CASE("fp16x3: operands of any size are scaled, or multiplied in TF32 where 
   }
 }
 
+TEST_CASE("fp16x3: one element far above the others, whichever thread looks at it", "[fp16]") {
+  const float factor = GENERATE(1024.0f, -1024.0f);
+  for (const auto& along : layouts) {
+    for (const std::int64_t place : {0, 3, 9, 34, 38, 95}) {
+      CAPTURE(along[0], along[1], place, factor);
+      const Operands plain({40, 36, 96, 1}, along);
+      Operands in_a = plain, in_b = plain;
+      in_a.at_a(place % 40, 95 - place) = factor;
+      in_b.at_b(95 - place, place % 36) = factor;
+      CHECK(worst_row(multiply(in_a).c, in_a.exact(), 36) < 1e-6);
+      CHECK(relative_error(multiply(in_b).c, in_b.exact()) < 1e-6);
+    }
+  }
+}
+
 TEST_CASE("fp16x3: rows far below the others keep their digits", "[fp16]") {
   const float factor = GENERATE(0x1p-8f, 0x1p-14f, 0x1p-20f, 0x1p-30f, 0x1p-60f);
-  CAPTURE(factor);
+  using Numbers = std::vector<std::int64_t>;
+  const auto [rows_of_a, columns_of_b] = GENERATE(table<Numbers, Numbers>(
+      {{Numbers{0, 7, 39}, Numbers{1, 30}}, {Numbers{7}, Numbers{}}, {Numbers{}, Numbers{30}}}));
+  CAPTURE(factor, rows_of_a, columns_of_b);
   for (const auto& along : layouts) {
     Operands x({40, 36, 96, 1}, along);
     for (std::int64_t k = 0; k < x.shape.k; ++k) {
-      for (const std::int64_t i : {0, 7, 39}) x.at_a(i, k) *= factor;
-      for (const std::int64_t j : {1, 30}) x.at_b(k, j) *= factor;
+      for (const std::int64_t i : rows_of_a) x.at_a(i, k) *= factor;
+      for (const std::int64_t j : columns_of_b) x.at_b(k, j) *= factor;
       x.at_a(11, k) = 0.0f;
     }
     std::vector<double> exact = x.exact(), columns(exact.size());

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 LISTS = pathlib.Path(__file__).resolve().parent / "lists"
 BUILD = ROOT / "build"
 SCRATCH = BUILD / "mutants"
+TESTS = "tests/simt"  # whose files instantiate kernels as well
 SECONDS = 900  # of a test run; a mistake may make a kernel wait for ever
 
 
@@ -87,12 +88,14 @@ def plant(mutant):
 
 
 def compile_commands():
-    """Of each kernel file the command that compiles it for the emulator."""
+    """Of each kernel file, and each test of the emulation, the command that compiles it for the emulator."""
     commands = {}
     for entry in json.loads((BUILD / "compile_commands.json").read_text(encoding="utf-8")):
-        if entry["file"].startswith(str(ROOT / "kernels")) and "sea_cuda_simt" in entry["command"]:
-            name = str(pathlib.Path(entry["file"]).relative_to(ROOT / "kernels"))
-            commands[name] = shlex.split(entry["command"])
+        file = pathlib.Path(entry["file"])
+        if file.is_relative_to(ROOT / "kernels") and "sea_cuda_simt" in entry["command"]:
+            commands[str(file.relative_to(ROOT / "kernels"))] = shlex.split(entry["command"])
+        elif file.is_relative_to(ROOT / TESTS):
+            commands[str(file.relative_to(ROOT))] = shlex.split(entry["command"])
     return commands
 
 
@@ -115,11 +118,18 @@ def run_mutant(mutant, commands, links):
     planted = folder / "kernels" / mutant.kernel
     planted.write_text(text, encoding="utf-8")
     objects = []
+    link = list(links[mutant.program])
     try:
         for unit in mutant.units:
-            source = folder / "kernels" / unit
             command = list(commands[unit])
-            command[command.index("-o") + 1] = str(source) + ".o"
+            place_of_object = command.index("-o") + 1
+            if unit.startswith(TESTS):
+                source, built = ROOT / unit, folder / (pathlib.Path(unit).name + ".o")
+                link.remove(command[place_of_object])  # a test must not be there twice
+            else:
+                source = folder / "kernels" / unit
+                built = pathlib.Path(str(source) + ".o")
+            command[place_of_object] = str(built)
             command[command.index("-c") + 1] = str(source)
             place = next(i for i, word in enumerate(command) if word.startswith("-D"))
             command[place:place] = [f"-I{folder}/kernels"]
@@ -128,8 +138,8 @@ def run_mutant(mutant, commands, links):
             if done.returncode != 0:
                 (folder / "log").write_text(done.stdout + done.stderr, encoding="utf-8")
                 return "does not compile"
-            objects.append(str(source) + ".o")
-        command = list(links[mutant.program])
+            objects.append(str(built))
+        command = link
         place = command.index("-o")
         program = folder / mutant.program
         command[place + 1] = str(program)
