@@ -359,7 +359,7 @@ probes() {
   return "$status"
 }
 
-# Kernels with other tiles, timed against each other.
+# The choices of kernels/variants.cuh, timed against each other.
 variants() {
   local name value
   [ -x "$bin/variants" ] || refuse "there is no variants" || return

@@ -18,16 +18,17 @@
 #include "common/elementwise.cuh"
 #include "common/variational_network.cuh"
 #include "sea/detail/checks/losses.hpp"
+#include "tuned.cuh"
 
 namespace sea {
 
 namespace {
 
 using cuda::ClubFit;
-using cuda::fit_threads;
-using cuda::FitTiles;
-using cuda::FitTiling;
+using cuda::FitCut;
 using cuda::QRow;
+using Tiles = cuda::FitTiles<cuda::tuned::FitTiling>;
+using PlainTiling = cuda::FitTiling<64, 64>;  ///< of other widths
 
 constexpr const char* name = "club_fit";
 constexpr std::size_t most_pairs = 2;
@@ -73,14 +74,14 @@ struct Shared {
   cuda::AdamStep adam;
 };
 
-__global__ void __launch_bounds__(fit_threads, 1)
-    club_fit_kernel(ClubFit fit, cuda::QNetwork q, float* activations) {
+__global__ void __launch_bounds__(PlainTiling::threads, 1)
+    club_fit_kernel(ClubFit<PlainTiling> fit, cuda::QNetwork q, float* activations) {
   Shared& shared = cuda::shared_memory<Shared>();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
-  const FitTiling& tiling = fit.tiling;
+  const FitCut<PlainTiling>& cut = fit.cut;
   const int block = static_cast<int>(blockIdx.x), blocks = static_cast<int>(gridDim.x);
-  const int first_chunk = tiling.first_chunk(block, blocks);
-  const int end_chunk = tiling.first_chunk(block + 1, blocks);
+  const int first_chunk = cut.first_chunk(block, blocks);
+  const int end_chunk = cut.first_chunk(block + 1, blocks);
   const std::int64_t row_size = QRow::size(q.width, q.hidden);
 
   for (std::int64_t step = 0; step < fit.steps; ++step) {
@@ -88,15 +89,15 @@ __global__ void __launch_bounds__(fit_threads, 1)
     for (int chunk = first_chunk; chunk < end_chunk; ++chunk) {
       double loss = 0.0;
       float* gradients = fit.gradients_of(0, chunk);
-      const int first_tile = tiling.first_tile(chunk);
-      for (int tile = first_tile; tile < tiling.first_tile(chunk + 1); ++tile) {
-        const PairView& pair = fit.pairs[tiling.pair_of(tile)];
-        const int rows = tiling.rows_of(tile);
-        const ConstMatrixView x = pair.x.row_range(tiling.first_row(tile), rows);
-        const ConstMatrixView y = pair.y.row_range(tiling.first_row(tile), rows);
+      const int first_tile = cut.first_tile(chunk);
+      for (int tile = first_tile; tile < cut.first_tile(chunk + 1); ++tile) {
+        const PairView& pair = fit.pairs[cut.pair_of(tile)];
+        const int rows = cut.rows_of(tile);
+        const ConstMatrixView x = pair.x.row_range(cut.first_row(tile), rows);
+        const ConstMatrixView y = pair.y.row_range(cut.first_row(tile), rows);
         // A block's tiles use the same place one after the other.
-        float* of_tile = activations + std::int64_t{block} * cuda::fit_tile_rows * row_size;
-        for (int r = warp; r < rows; r += fit_threads / 32) {
+        float* of_tile = activations + std::int64_t{block} * PlainTiling::rows * row_size;
+        for (int r = warp; r < rows; r += PlainTiling::threads / 32) {
           const QRow at(of_tile + r * row_size, q);
           cuda::q_forward(q, x.row(r), at);
           float row_loss = 0.0f;
@@ -108,18 +109,18 @@ __global__ void __launch_bounds__(fit_threads, 1)
           if (lane == 0) loss += static_cast<double>(row_loss);
         }
         __syncthreads();
-        for (std::int64_t i = thread; i < fit.count; i += fit_threads) {
+        for (std::int64_t i = thread; i < fit.count; i += PlainTiling::threads) {
           const float sum = product_of(q, i, x, QRow(of_tile, q)).sum(rows);
           gradients[i] = tile == first_tile ? sum : gradients[i] + sum;
         }
         __syncthreads();
       }
-      loss = cuda::block_sum<fit_threads>(loss, shared.warp_sums);
+      loss = cuda::block_sum<PlainTiling::threads>(loss, shared.warp_sums);
       if (thread == 0) fit.chunk_losses[chunk] = loss;
     }
     cuda::grid_sync();
-    const std::int64_t stride = std::int64_t{blocks} * fit_threads;
-    for (std::int64_t i = std::int64_t{block} * fit_threads + thread; i < fit.count; i += stride) {
+    const std::int64_t stride = std::int64_t{blocks} * PlainTiling::threads;
+    for (std::int64_t i = std::int64_t{block} * PlainTiling::threads + thread; i < fit.count; i += stride) {
       cuda::adam_update(shared.adam, cuda::fit_gradient(fit, 0, i), fit.parameters[i], fit.first_moment[i],
                         fit.second_moment[i]);
     }
@@ -128,26 +129,15 @@ __global__ void __launch_bounds__(fit_threads, 1)
   }
 }
 
-/// The largest number of tiles that one of `blocks` blocks has.
-int most_tiles(const FitTiling& tiling, int blocks) {
-  int most = 0;
-  for (int block = 0; block < blocks; ++block) {
-    most = std::max(most, tiling.first_tile(tiling.first_chunk(block + 1, blocks)) -
-                              tiling.first_tile(tiling.first_chunk(block, blocks)));
-  }
-  return most;
-}
-
-/// How many tiles per block's shared memory holds beside what every block needs.
-int tiles_that_fit(int device) {
+std::size_t most_shared_bytes(int device) {
   int bytes = 0;
   cuda::check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), name,
               "reading a device attribute");
-  return (bytes - static_cast<int>(sizeof(FitTiles::Shared))) / static_cast<int>(sizeof(FitTiles::Tile));
+  return static_cast<std::size_t>(bytes);
 }
 
 bool has_tiles(std::int64_t width, std::int64_t hidden) {
-  return width == FitTiles::width && hidden == FitTiles::hidden;
+  return width == Tiles::width && hidden == Tiles::hidden;
 }
 
 }  // namespace
@@ -164,47 +154,54 @@ void CudaBackend::club_fit(std::span<const PairView> pairs, std::int64_t hidden,
   }
   const std::int64_t count = VariationalNetworkView::parameter_count(width, hidden);
 
-  const FitTiling tiling(n, static_cast<std::int64_t>(pairs.size()));
   cuda::Scratch scratch(name, workspace);
-  float* gradients = scratch.take<float>(2 * tiling.chunks * count);
-  double* chunk_losses = scratch.take<double>(2 * tiling.chunks);
-  if (losses.empty()) return;
-  const ClubFit fit{{pairs.front(), pairs.back()},
-                    tiling,
-                    static_cast<std::int64_t>(losses.size()),
-                    count,
-                    parameters.data(),
-                    first_moment.data(),
-                    second_moment.data(),
-                    settings,
-                    state,
-                    losses.data(),
-                    gradients,
-                    chunk_losses};
+  const auto prepare = [&]<class Tiling>() {
+    const FitCut<Tiling> cut(n, static_cast<std::int64_t>(pairs.size()));
+    float* gradients = scratch.take<float>(2 * cut.chunks * count);
+    double* chunk_losses = scratch.take<double>(2 * cut.chunks);
+    return ClubFit<Tiling>{{pairs.front(), pairs.back()},
+                           cut,
+                           static_cast<std::int64_t>(losses.size()),
+                           count,
+                           parameters.data(),
+                           first_moment.data(),
+                           second_moment.data(),
+                           settings,
+                           state,
+                           losses.data(),
+                           gradients,
+                           chunk_losses};
+  };
   // A block per multiprocessor at most, so that all of them run at one time.
-  const int blocks = std::min(tiling.chunks, context_->cooperative_multiprocessors());
-  cuda::Grid grid{dim3(cuda::grid_size(blocks)), dim3(fit_threads), sizeof(Shared), true};
+  const auto blocks_for = [&](int chunks) {
+    return std::min(chunks, context_->cooperative_multiprocessors());
+  };
   if (has_tiles(width, hidden)) {
-    const int slots = std::min(most_tiles(tiling, blocks), tiles_that_fit(context_->device));
-    grid.shared_bytes = sizeof(FitTiles::Shared) + static_cast<std::size_t>(slots) * sizeof(FitTiles::Tile);
-    cuda::launch(context_->stream, name, grid, &cuda::fit_tiles_kernel, fit, aligned, slots);
+    const auto fit = prepare.operator()<cuda::tuned::FitTiling>();
+    if (losses.empty()) return;
+    cuda::start_fit_tiles(context_->stream, name, fit, aligned, blocks_for(fit.cut.chunks),
+                          most_shared_bytes(context_->device));
   } else {
+    const auto fit = prepare.operator()<PlainTiling>();
     float* activations =
-        scratch.take<float>(std::int64_t{tiling.chunks} * cuda::fit_tile_rows * QRow::size(width, hidden));
+        scratch.take<float>(std::int64_t{fit.cut.chunks} * PlainTiling::rows * QRow::size(width, hidden));
+    if (losses.empty()) return;
     const cuda::QNetwork q{static_cast<int>(width), static_cast<int>(hidden), parameters.data()};
+    const cuda::Grid grid{dim3(cuda::grid_size(blocks_for(fit.cut.chunks))), dim3(PlainTiling::threads),
+                          sizeof(Shared), true};
     cuda::launch(context_->stream, name, grid, &club_fit_kernel, fit, q, activations);
   }
 }
 
 std::size_t CudaBackend::club_fit_workspace(std::int64_t n, std::int64_t width, std::int64_t hidden) const {
-  const FitTiling tiling(n, most_pairs);
   const std::int64_t count = VariationalNetworkView::parameter_count(width, hidden);
-  const std::int64_t activations =
-      has_tiles(width, hidden)
-          ? 0
-          : std::int64_t{tiling.chunks} * cuda::fit_tile_rows * QRow::size(width, hidden);
-  return cuda::scratch_bytes<float>(2 * tiling.chunks * count) +
-         cuda::scratch_bytes<double>(2 * tiling.chunks) + cuda::scratch_bytes<float>(activations);
+  const auto bytes_of = [&](std::int64_t chunks) {
+    return cuda::scratch_bytes<float>(2 * chunks * count) + cuda::scratch_bytes<double>(2 * chunks);
+  };
+  if (has_tiles(width, hidden)) return bytes_of(FitCut<cuda::tuned::FitTiling>(n, most_pairs).chunks);
+  const std::int64_t chunks = FitCut<PlainTiling>(n, most_pairs).chunks;
+  return bytes_of(chunks) +
+         cuda::scratch_bytes<float>(chunks * PlainTiling::rows * QRow::size(width, hidden));
 }
 
 }  // namespace sea

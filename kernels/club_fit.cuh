@@ -6,44 +6,43 @@
 #include "common/approximate.cuh"
 #include "common/reduce.cuh"
 #include "sea/backend.hpp"
+#include "variants.cuh"
 
 // What both kernels of club_fit share: how rows are cut, what a row's likelihood gives, how parts are summed.
 
 namespace sea::cuda {
 
-inline constexpr int fit_threads = 256;
-inline constexpr int fit_tile_rows = 64;
-/// Parts in which the gradient is summed. Their number depends on the shapes only, and the bits with it,
+/// The rows of all pairs, one pair after the other, in tiles; the tiles in chunks of nearly equal size, the
+/// parts in which the gradient is summed. Their number depends on the shapes only, and the bits with it,
 /// whatever the number of blocks that share them.
-inline constexpr int most_fit_chunks = 64;
-
-/// The rows of all pairs, one pair after the other, in tiles; the tiles in chunks of nearly equal size.
-struct FitTiling {
+template <class Tiling>
+struct FitCut {
   std::int64_t n;
   int tiles_per_pair, tiles, chunks;
 
-  FitTiling(std::int64_t n_, std::int64_t pairs)
+  FitCut(std::int64_t n_, std::int64_t pairs)
       : n(n_),
-        tiles_per_pair(static_cast<int>((n + fit_tile_rows - 1) / fit_tile_rows)),
+        tiles_per_pair(static_cast<int>((n + Tiling::rows - 1) / Tiling::rows)),
         tiles(static_cast<int>(pairs) * tiles_per_pair),
-        chunks(tiles < most_fit_chunks ? tiles : most_fit_chunks) {}
+        chunks(tiles < Tiling::most_chunks ? tiles : Tiling::most_chunks) {}
 
   SEA_HOST_DEVICE int first_tile(int chunk) const { return chunk * tiles / chunks; }
   /// The chunks of a block are those from `first_chunk(block)` to that of the next one.
   SEA_HOST_DEVICE int first_chunk(int block, int blocks) const { return block * chunks / blocks; }
   __device__ int pair_of(int tile) const { return tile / tiles_per_pair; }
   __device__ std::int64_t first_row(int tile) const {
-    return std::int64_t{tile % tiles_per_pair} * fit_tile_rows;
+    return std::int64_t{tile % tiles_per_pair} * Tiling::rows;
   }
   __device__ int rows_of(int tile) const {
     const std::int64_t left = n - first_row(tile);
-    return left < fit_tile_rows ? static_cast<int>(left) : fit_tile_rows;
+    return left < Tiling::rows ? static_cast<int>(left) : Tiling::rows;
   }
 };
 
+template <class Tiling>
 struct ClubFit {
   PairView pairs[2];
-  FitTiling tiling;
+  FitCut<Tiling> cut;
   std::int64_t steps;
   std::int64_t count;  ///< of parameters
   float *parameters, *first_moment, *second_moment;
@@ -54,7 +53,7 @@ struct ClubFit {
   double* chunk_losses;  ///< 2 x chunks
 
   __device__ float* gradients_of(int buffer, int chunk) const {
-    return gradients + std::int64_t{buffer * tiling.chunks + chunk} * count;
+    return gradients + std::int64_t{buffer * cut.chunks + chunk} * count;
   }
   __device__ AdamStep adam(std::int64_t step) const {
     return adam_step(settings, state->learning_rate, state->step * steps + step + 1);
@@ -78,24 +77,27 @@ __device__ __forceinline__ float fit_feature(float y, float& mean, float& log_va
 
 /// One parameter's gradient, of the chunks in their order. Other blocks wrote them: past the first-level
 /// cache.
-__device__ __forceinline__ float fit_gradient(const ClubFit& fit, int buffer, std::int64_t parameter) {
+template <class Tiling>
+__device__ __forceinline__ float fit_gradient(const ClubFit<Tiling>& fit, int buffer,
+                                              std::int64_t parameter) {
   const float* gradients = fit.gradients_of(buffer, 0) + parameter;
   float sum = 0.0f;
 #pragma unroll 16
-  for (int chunk = 0; chunk < fit.tiling.chunks; ++chunk) sum += __ldcg(gradients + chunk * fit.count);
-  return sum / static_cast<float>(fit.tiling.n);
+  for (int chunk = 0; chunk < fit.cut.chunks; ++chunk) sum += __ldcg(gradients + chunk * fit.count);
+  return sum / static_cast<float>(fit.cut.n);
 }
 
 /// losses[step], by one warp of one block.
-__device__ __forceinline__ void write_fit_loss(const ClubFit& fit, int buffer, std::int64_t step) {
-  if (blockIdx.x != 0 || threadIdx.x / 32 != fit_threads / 32 - 1) return;
+template <class Tiling>
+__device__ __forceinline__ void write_fit_loss(const ClubFit<Tiling>& fit, int buffer, std::int64_t step) {
+  if (blockIdx.x != 0 || threadIdx.x / 32 != Tiling::threads / 32 - 1) return;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   double sum = 0.0;
-  for (int chunk = lane; chunk < fit.tiling.chunks; chunk += 32) {
-    sum += __ldcg(fit.chunk_losses + buffer * fit.tiling.chunks + chunk);
+  for (int chunk = lane; chunk < fit.cut.chunks; chunk += 32) {
+    sum += __ldcg(fit.chunk_losses + buffer * fit.cut.chunks + chunk);
   }
   sum = warp_sum(sum);
-  if (lane == 0) fit.losses[step] = static_cast<float>(0.5 * sum / static_cast<double>(fit.tiling.n));
+  if (lane == 0) fit.losses[step] = static_cast<float>(0.5 * sum / static_cast<double>(fit.cut.n));
 }
 
 }  // namespace sea::cuda

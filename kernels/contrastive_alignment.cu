@@ -19,6 +19,7 @@
 #include "common/sum_partials.cuh"
 #include "contrastive_alignment_walk.cuh"
 #include "sea/detail/checks/losses.hpp"
+#include "tuned.cuh"
 
 namespace sea {
 
@@ -29,6 +30,8 @@ using cuda::AlignmentWalk;
 using cuda::blocks_of;
 using cuda::PackedRows;
 using cuda::WalkKind;
+using cuda::WalkSplits;
+using cuda::tuned::WalkTiling;
 
 constexpr const char* name = "contrastive_alignment";
 constexpr int block_threads = 256;
@@ -48,30 +51,10 @@ std::int64_t padded_rows(std::int64_t count) {
   return blocks_of(count, alignment_rows) * alignment_rows;
 }
 
-/// How the keys of a walk are cut: so that the blocks fill whole waves of a large device, at least four tiles
-/// each. Depends on the shapes only, and the results' order of addition with it.
-struct Splits {
-  std::int64_t tiles_per_split = 0;
-  std::int64_t count = 0;
-
-  Splits(std::int64_t queries, std::int64_t keys) {
-    // Of an H200, 132 multiprocessors with three blocks each. What a block does beside its tiles costs about
-    // as much as two.
-    constexpr std::int64_t wave = 396, most = 16, fewest_tiles = 4, beside_tiles = 2;
-    const std::int64_t tiles = blocks_of(keys, cuda::alignment_key_tile);
-    std::int64_t least = 0;
-    for (std::int64_t splits = 1; splits <= most && (splits == 1 || splits * fewest_tiles <= tiles);
-         ++splits) {
-      const std::int64_t each = blocks_of(tiles, splits), cut = blocks_of(tiles, each);
-      const std::int64_t time =
-          blocks_of(blocks_of(queries, alignment_rows) * cut, wave) * (each + beside_tiles);
-      if (splits > 1 && time >= least) continue;
-      least = time;
-      tiles_per_split = each;
-      count = cut;
-    }
-  }
-};
+WalkSplits splits_of(std::int64_t queries, std::int64_t keys, std::int64_t width) {
+  return on_tensor_cores(width) ? WalkSplits::of<WalkTiling>(queries, keys)
+                                : WalkSplits::of<cuda::PlainWalkTiling>(queries, keys);
+}
 
 /// Calls `row(i)` for the rows of this thread's warp.
 template <class Function>
@@ -237,8 +220,8 @@ std::int64_t packed_size(std::int64_t count, std::int64_t width) {
 }
 
 /// Rows of results that a walk needs, over its splits.
-std::int64_t result_rows(std::int64_t queries, std::int64_t keys) {
-  return Splits(queries, keys).count * padded_rows(queries);
+std::int64_t result_rows(std::int64_t queries, std::int64_t keys, std::int64_t width) {
+  return splits_of(queries, keys, width).count * padded_rows(queries);
 }
 
 /// One call: its arguments, its arrays, and the pieces of which both losses are made.
@@ -257,7 +240,7 @@ class Alignment {
         loss_(loss),
         scratch_(name, workspace) {
     const std::int64_t keys = samples.empty() ? n : sample_count_;
-    const std::int64_t rows = std::max(result_rows(n, keys), result_rows(keys, n));
+    const std::int64_t rows = std::max(result_rows(n, keys, width), result_rows(keys, n, width));
     attended_ = scratch_.take<float>(rows * packed_width(width));
     sums_ = scratch_.take<float>(rows);
     positives_ = scratch_.take<float>(padded_rows(n));
@@ -268,7 +251,7 @@ class Alignment {
 
   static std::size_t workspace(std::int64_t n, std::int64_t width, std::int64_t samples) {
     const std::int64_t keys = samples > 0 ? samples : n;
-    const std::int64_t rows = std::max(result_rows(n, keys), result_rows(keys, n));
+    const std::int64_t rows = std::max(result_rows(n, keys, width), result_rows(keys, n, width));
     return cuda::scratch_bytes<float>(rows * packed_width(width)) + cuda::scratch_bytes<float>(rows) +
            cuda::scratch_bytes<float>(padded_rows(n)) + 2 * cuda::scratch_bytes<float>(n) +
            cuda::scratch_bytes<double>(2 * blocks_of(n, rows_per_block)) +
@@ -332,7 +315,7 @@ class Alignment {
   template <WalkKind kind>
   WalkResult walk(const PackedRows& queries, const PackedRows& keys, const float* query_factors = nullptr,
                   const float* key_factors = nullptr) {
-    const Splits splits(queries.count, keys.count);
+    const WalkSplits splits = splits_of(queries.count, keys.count, width_);
     const AlignmentWalk arguments{queries,
                                   keys,
                                   splits.tiles_per_split,
@@ -343,7 +326,9 @@ class Alignment {
                                   attended_,
                                   sums_,
                                   positives_};
-    cuda::start_walk<kind>(stream_, name, arguments, splits.count);
+    on_tensor_cores(width_)
+        ? cuda::start_tensor_walk<WalkTiling, kind>(stream_, name, arguments, splits.count)
+        : cuda::start_plain_walk<kind>(stream_, name, arguments, splits.count);
     return {splits.count, queries.padded(), queries.width, kind == WalkKind::sums ? nullptr : attended_,
             sums_,        positives_};
   }

@@ -4,8 +4,10 @@
 #include <cstdint>
 
 #include "common/approximate.cuh"
+#include "common/check.cuh"
 #include "common/launch.cuh"
 #include "common/tensor_core.cuh"
+#include "variants.cuh"
 
 // The walks of contrastive_alignment over its logits. A block holds some queries and passes over a range of
 // the keys, a tile at a time, as attention does: logits, exponentials, weights and the weighted sum of the
@@ -14,9 +16,8 @@
 
 namespace sea::cuda {
 
-/// Queries that a block may hold: packed matrices have a multiple of this many rows.
+/// Packed matrices have a multiple of this many rows: whole blocks of queries, and whole buffers of keys.
 inline constexpr int alignment_rows = 128;
-inline constexpr int alignment_key_tile = 64;
 
 /// Rows without gaps, followed by rows of zeros up to a multiple of `alignment_rows`, columns likewise padded
 /// with zeros to `width`. For the tensor cores `values` are TF32 numbers and `rest` what is left of them.
@@ -52,8 +53,9 @@ struct AlignmentWalk {
   float* positives;  ///< e of a query's positive, where it is among the keys
 
   __device__ std::int64_t first_tile() const { return blockIdx.y * tiles_per_split; }
+  template <class Tiling>
   __device__ std::int64_t end_tile() const {
-    return min(first_tile() + tiles_per_split, (keys.count + alignment_key_tile - 1) / alignment_key_tile);
+    return min(first_tile() + tiles_per_split, (keys.count + Tiling::keys - 1) / Tiling::keys);
   }
   /// The positive of a query, as far as a walk is to note it.
   __device__ int position_of(std::int64_t query) const {
@@ -80,52 +82,54 @@ __device__ __forceinline__ float walk_weight(float e, float query_factor, float 
 
 // ---- width up to 32, on the tensor cores
 
-/// Four warps with 32 queries each: their fragments stay in registers, each key fragment serves two products.
-/// A tile's row is four floats longer than it need be, so that neither product meets a bank conflict.
+/// Warps with 32 queries each: their fragments stay in registers, each key fragment serves two products. A
+/// tile's row is four floats longer than it need be, so that neither product meets a bank conflict.
 inline constexpr int tensor_walk_width = 32;
-inline constexpr int tensor_walk_threads = 128;
 
+template <class Tiling>
 struct TensorWalkShared {
   struct Tile {
-    alignas(16) float big[alignment_key_tile][tensor_walk_width + 4];
-    alignas(16) float small[alignment_key_tile][tensor_walk_width + 4];
-    float factor[alignment_key_tile];
+    alignas(16) float big[Tiling::keys][tensor_walk_width + 4];
+    alignas(16) float small[Tiling::keys][tensor_walk_width + 4];
+    float factor[Tiling::keys];
   };
   Tile tiles[2];
-  float positives[alignment_rows];  ///< e of each query's positive; negative where it is not among the keys
+  float positives[Tiling::queries];  ///< e of each query's positive; negative where it is not among the keys
 };
 
 /// Starts the copy of a tile.
-template <WalkKind kind>
+template <class Tiling, WalkKind kind>
 __device__ __forceinline__ void copy_keys(const AlignmentWalk& walk, std::int64_t tile_number,
-                                          TensorWalkShared::Tile& tile) {
-  constexpr int packs_per_row = tensor_walk_width / 4, rows_at_once = tensor_walk_threads / packs_per_row;
-  const std::int64_t first = tile_number * alignment_key_tile;
+                                          typename TensorWalkShared<Tiling>::Tile& tile) {
+  static_assert(alignment_rows % Tiling::queries == 0 && alignment_rows % Tiling::keys == 0);
+  constexpr int packs_per_row = tensor_walk_width / 4, rows_at_once = Tiling::threads / packs_per_row;
+  const std::int64_t first = tile_number * Tiling::keys;
   const int thread = static_cast<int>(threadIdx.x);
   const int row = thread / packs_per_row, column = thread % packs_per_row * 4;
   const std::int64_t source = (first + row) * tensor_walk_width + column;
   const float *values = walk.keys.values + source, *rest = walk.keys.rest + source;
 #pragma unroll
-  for (int i = 0; i < alignment_key_tile; i += rows_at_once) {
+  for (int i = 0; i < Tiling::keys; i += rows_at_once) {
     copy_async_16(&tile.big[row + i][column], values + i * tensor_walk_width);
     copy_async_16(&tile.small[row + i][column], rest + i * tensor_walk_width);
   }
   if constexpr (!walk_sums<kind>) {
     const bool valid = first + thread < walk.keys.count;
-    if (thread < alignment_key_tile) {
+    if (thread < Tiling::keys) {
       copy_async_4(&tile.factor[thread], walk.key_factors + (valid ? first + thread : 0), valid);
     }
   }
 }
 
-template <WalkKind kind>
-__global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(AlignmentWalk walk) {
+template <class Tiling, WalkKind kind>
+__global__ void __launch_bounds__(Tiling::threads, Tiling::blocks_per_multiprocessor)
+    tensor_walk_kernel(AlignmentWalk walk) {
   constexpr int steps = tensor_walk_width / 8;
-  TensorWalkShared& shared = shared_memory<TensorWalkShared>();
+  auto& shared = shared_memory<TensorWalkShared<Tiling>>();
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int group = lane / 4, place = lane % 4;
   // Of this lane: the rows first + 16 m + group and 8 below.
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * alignment_rows + warp * 32 + group;
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * Tiling::queries + warp * 32 + group;
   const bool idle = first - group >= walk.queries.count;  // the whole warp
 
   float* own_positives = &shared.positives[warp * 32 + group];
@@ -153,18 +157,18 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
   }
 
   float attended[2][steps][4] = {};
-  const int end = static_cast<int>(walk.end_tile());
+  const int end = static_cast<int>(walk.end_tile<Tiling>());
   int number = static_cast<int>(walk.first_tile()), buffer = 0;
-  copy_keys<kind>(walk, number, shared.tiles[0]);
+  copy_keys<Tiling, kind>(walk, number, shared.tiles[0]);
   copy_async_commit();
   for (; number < end; ++number, buffer ^= 1) {
-    if (number + 1 < end) copy_keys<kind>(walk, number + 1, shared.tiles[buffer ^ 1]);
+    if (number + 1 < end) copy_keys<Tiling, kind>(walk, number + 1, shared.tiles[buffer ^ 1]);
     copy_async_commit();
     copy_async_wait<1>();
     __syncthreads();
-    const TensorWalkShared::Tile& tile = shared.tiles[buffer];
-    const int first_key = number * alignment_key_tile;
-    const int keys = idle ? 0 : min(alignment_key_tile, static_cast<int>(walk.keys.count) - first_key);
+    const typename TensorWalkShared<Tiling>::Tile& tile = shared.tiles[buffer];
+    const int first_key = number * Tiling::keys;
+    const int keys = idle ? 0 : min(Tiling::keys, static_cast<int>(walk.keys.count) - first_key);
 #pragma unroll 1
     for (int key = 0; key < keys; key += 8) {
       float e[2][4] = {};
@@ -247,17 +251,19 @@ __global__ void __launch_bounds__(tensor_walk_threads, 3) tensor_walk_kernel(Ali
 
 /// Sixteen by sixteen threads, each with four queries and four keys or columns. The weighted sums are added
 /// up in global memory, which the block alone touches.
-inline constexpr int plain_walk_threads = 256;
-inline constexpr int plain_walk_queries = 64;
+struct PlainWalkTiling {
+  static constexpr int queries = 64, keys = 64, threads = 256, blocks_per_multiprocessor = 2;
+};
 inline constexpr int plain_walk_slice = 16;  ///< columns of a logit's dot product at a time
-static_assert(alignment_key_tile == plain_walk_queries && alignment_rows % plain_walk_queries == 0);
+static_assert(PlainWalkTiling::keys == PlainWalkTiling::queries &&
+              alignment_rows % PlainWalkTiling::queries == 0);
 
 struct PlainWalkShared {
-  static constexpr int row = plain_walk_queries + 4;
+  static constexpr int row = PlainWalkTiling::queries + 4;
   alignas(16) float queries[plain_walk_slice][row];
   alignas(16) float keys[plain_walk_slice][row];
-  alignas(16) float weights[alignment_key_tile][row];  ///< of each key, all queries
-  alignas(16) float columns[alignment_key_tile][row];  ///< of each key, 64 of its columns
+  alignas(16) float weights[PlainWalkTiling::keys][row];  ///< of each key, all queries
+  alignas(16) float columns[PlainWalkTiling::keys][row];  ///< of each key, 64 of its columns
 };
 
 /// out[a][b] += left[a] * right[b].
@@ -272,16 +278,17 @@ __device__ __forceinline__ void add_outer_product(float (&out)[4][4], const floa
 }
 
 template <WalkKind kind>
-__global__ void __launch_bounds__(plain_walk_threads, 2) plain_walk_kernel(AlignmentWalk walk) {
+__global__ void __launch_bounds__(PlainWalkTiling::threads, PlainWalkTiling::blocks_per_multiprocessor)
+    plain_walk_kernel(AlignmentWalk walk) {
   PlainWalkShared& shared = shared_memory<PlainWalkShared>();
   const int thread = static_cast<int>(threadIdx.x);
   const int x = thread % 16 * 4, y = thread / 16 * 4;
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * plain_walk_queries;
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * PlainWalkTiling::queries;
   const std::int64_t width = walk.queries.width;
 
   float sums[4] = {};
-  for (std::int64_t number = walk.first_tile(); number < walk.end_tile(); ++number) {
-    const std::int64_t first_key = number * alignment_key_tile;
+  for (std::int64_t number = walk.first_tile(); number < walk.end_tile<PlainWalkTiling>(); ++number) {
+    const std::int64_t first_key = number * PlainWalkTiling::keys;
     float dots[4][4] = {};
     for (std::int64_t k = 0; k < width; k += plain_walk_slice) {
       const int row = thread / 4, column = thread % 4 * 4;
@@ -322,7 +329,7 @@ __global__ void __launch_bounds__(plain_walk_threads, 2) plain_walk_kernel(Align
       }
     }
     if constexpr (kind != WalkKind::sums) {
-      for (std::int64_t column = 0; column < width; column += plain_walk_queries) {
+      for (std::int64_t column = 0; column < width; column += PlainWalkTiling::queries) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const int row = thread / 16 + 16 * i;
@@ -335,7 +342,7 @@ __global__ void __launch_bounds__(plain_walk_threads, 2) plain_walk_kernel(Align
         __syncthreads();
         float products[4][4] = {};
 #pragma unroll 8
-        for (int key = 0; key < alignment_key_tile; ++key) {
+        for (int key = 0; key < PlainWalkTiling::keys; ++key) {
           add_outer_product(products, &shared.weights[key][y], &shared.columns[key][x]);
         }
         if (column + x < width) {
@@ -365,19 +372,48 @@ __global__ void __launch_bounds__(plain_walk_threads, 2) plain_walk_kernel(Align
   }
 }
 
-/// Starts a walk over all queries, in `splits` ranges of keys.
-template <WalkKind kind>
-void start_walk(cudaStream_t stream, const char* operator_name, const AlignmentWalk& walk,
-                std::int64_t splits) {
-  const auto start = [&](auto kernel, int rows, int threads, std::size_t shared_bytes) {
-    const dim3 blocks(grid_size(walk.queries.padded() / rows), grid_size(splits));
-    launch(stream, operator_name, {blocks, dim3(grid_size(threads)), shared_bytes}, kernel, walk);
-  };
-  if (walk.queries.rest != nullptr) {
-    start(&tensor_walk_kernel<kind>, alignment_rows, tensor_walk_threads, sizeof(TensorWalkShared));
-  } else {
-    start(&plain_walk_kernel<kind>, plain_walk_queries, plain_walk_threads, sizeof(PlainWalkShared));
+/// How the keys of a walk are cut: so that the blocks fill whole waves of a large device, at least 256 keys
+/// each. Depends on the shapes only, and the results' order of addition with it.
+struct WalkSplits {
+  std::int64_t tiles_per_split = 0;
+  std::int64_t count = 0;
+
+  template <class Tiling>
+  static WalkSplits of(std::int64_t queries, std::int64_t keys) {
+    // An H200 has 132 multiprocessors. What a block does beside its tiles costs about as much as 128 keys.
+    constexpr std::int64_t wave = 132 * Tiling::blocks_per_multiprocessor, most = 16;
+    constexpr std::int64_t fewest_tiles = 256 / Tiling::keys, beside_tiles = 128 / Tiling::keys;
+    const std::int64_t tiles = blocks_of(keys, Tiling::keys);
+    WalkSplits best;
+    std::int64_t least = 0;
+    for (std::int64_t splits = 1; splits <= most && (splits == 1 || splits * fewest_tiles <= tiles);
+         ++splits) {
+      const std::int64_t each = blocks_of(tiles, splits), cut = blocks_of(tiles, each);
+      const std::int64_t time =
+          blocks_of(blocks_of(queries, Tiling::queries) * cut, wave) * (each + beside_tiles);
+      if (splits > 1 && time >= least) continue;
+      least = time;
+      best = {each, cut};
+    }
+    return best;
   }
+};
+
+/// Starts a walk over all queries, in `splits` ranges of keys, on the tensor cores.
+template <class Tiling, WalkKind kind>
+void start_tensor_walk(cudaStream_t stream, const char* operator_name, const AlignmentWalk& walk,
+                       std::int64_t splits) {
+  const dim3 blocks(grid_size(walk.queries.padded() / Tiling::queries), grid_size(splits));
+  launch(stream, operator_name, {blocks, dim3(Tiling::threads), sizeof(TensorWalkShared<Tiling>)},
+         &tensor_walk_kernel<Tiling, kind>, walk);
+}
+
+template <WalkKind kind>
+void start_plain_walk(cudaStream_t stream, const char* operator_name, const AlignmentWalk& walk,
+                      std::int64_t splits) {
+  const dim3 blocks(grid_size(walk.queries.padded() / PlainWalkTiling::queries), grid_size(splits));
+  launch(stream, operator_name, {blocks, dim3(PlainWalkTiling::threads), sizeof(PlainWalkShared)},
+         &plain_walk_kernel<kind>, walk);
 }
 
 }  // namespace sea::cuda

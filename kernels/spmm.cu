@@ -1,136 +1,14 @@
 #include "common/context.cuh"
-#include "common/elementwise.cuh"
-#include "common/launch.cuh"
 #include "sea/detail/checks/graphs.hpp"
-
-// Y = A X + residual.
-//
-// Floor: a row of X for every edge, from the second-level cache where X fits there (SEA on Baby: 237,102
-// edges of 512 bytes, 121 MB), and X, the residual and Y once from memory (13.6 MB each); two operations a
-// value gathered. Nothing but the cache's bandwidth counts.
-//
-// A group of lanes, a warp for 128 columns and more, takes one row, 16 bytes a lane, and asks for the rows of
-// X of eight edges before it needs the first. A row's sum runs over its edges in their order. A row of more
-// than `long_row` edges would hold its block up: all groups of the block share it, each a stretch of its
-// edges, and their sums are added in the order of the stretches. Which rows are long, and how they are cut,
-// depends on the matrix alone.
+#include "spmm.cuh"
+#include "tuned.cuh"
 
 namespace sea {
-
-namespace {
-
-using cuda::Pack;
-
-constexpr int block_threads = 256;
-constexpr int edges_in_flight = 8;
-constexpr std::int64_t long_row = 128;
-
-template <int lanes, int width>
-struct Shared {
-  Pack<width> partial[block_threads / lanes][lanes];
-};
-
-/// The sum over the edges [begin, end) of value * X(column of the edge, j .. j + width).
-template <int width>
-__device__ Pack<width> sum_edges(const CsrView& a, const ConstMatrixView& x, std::int64_t begin,
-                                 std::int64_t end, std::int64_t j) {
-  Pack<width> sum = {};
-  for (std::int64_t edge = begin; edge < end; edge += edges_in_flight) {
-    float value[edges_in_flight];
-    Pack<width> source[edges_in_flight];
-#pragma unroll
-    for (int e = 0; e < edges_in_flight; ++e) {
-      const bool there = edge + e < end;
-      value[e] = there ? a.values[edge + e] : 0.0f;
-      source[e] = there ? cuda::load_pack<width>(&x(a.column_indices[edge + e], j)) : Pack<width>{};
-    }
-#pragma unroll
-    for (int e = 0; e < edges_in_flight; ++e) {
-#pragma unroll
-      for (int i = 0; i < width; ++i) {
-        sum.value[i] = __fmaf_rn(value[e], source[e].value[i], sum.value[i]);
-      }
-    }
-  }
-  return sum;
-}
-
-template <int width>
-__device__ void store(Pack<width> sum, const ConstMatrixView& residual, const MatrixView& y, std::int64_t row,
-                      std::int64_t j) {
-  if (!residual.empty()) {
-    const Pack<width> added = cuda::load_pack<width>(&residual(row, j));
-#pragma unroll
-    for (int i = 0; i < width; ++i) sum.value[i] += added.value[i];
-  }
-  cuda::store_pack<width>(&y(row, j), sum);
-}
-
-/// `lanes` threads per row, `width` columns per thread; blockIdx.y counts panels of lanes * width columns.
-template <int lanes, int width>
-__global__ void __launch_bounds__(block_threads)
-    spmm_kernel(CsrView a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
-  constexpr int groups = block_threads / lanes;
-  const int group = static_cast<int>(threadIdx.x) / lanes, lane = static_cast<int>(threadIdx.x) % lanes;
-  const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * groups;
-  const std::int64_t j = (static_cast<std::int64_t>(blockIdx.y) * lanes + lane) * width;
-  const bool has_columns = j < x.columns;
-
-  const std::int64_t own_row = first_row + group;
-  const bool has_row = own_row < a.rows;
-  const std::int64_t own_begin = has_row ? a.row_offsets[own_row] : 0;
-  const std::int64_t own_end = has_row ? a.row_offsets[own_row + 1] : 0;
-  const bool is_long = own_end - own_begin > long_row;
-  if (has_row && has_columns && !is_long) {
-    store(sum_edges<width>(a, x, own_begin, own_end, j), residual, y, own_row, j);
-  }
-  if (__syncthreads_or(is_long) == 0) return;
-
-  auto& shared = cuda::shared_memory<Shared<lanes, width>>();
-  for (std::int64_t row = first_row; row < first_row + groups && row < a.rows; ++row) {
-    const std::int64_t begin = a.row_offsets[row], edges = a.row_offsets[row + 1] - begin;
-    if (edges <= long_row) continue;
-    if (has_columns) {
-      shared.partial[group][lane] =
-          sum_edges<width>(a, x, begin + edges * group / groups, begin + edges * (group + 1) / groups, j);
-    }
-    __syncthreads();
-    if (group == 0 && has_columns) {
-      Pack<width> sum = shared.partial[0][lane];
-      for (int other = 1; other < groups; ++other) {
-#pragma unroll
-        for (int i = 0; i < width; ++i) sum.value[i] += shared.partial[other][lane].value[i];
-      }
-      store(sum, residual, y, row, j);
-    }
-    __syncthreads();
-  }
-}
-
-template <int lanes, int width>
-void start(cudaStream_t stream, const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
-  const dim3 blocks(cuda::grid_size(cuda::blocks_of(a.rows, block_threads / lanes)),
-                    cuda::grid_size(cuda::blocks_of(x.columns, lanes * width)));
-  cuda::launch(stream, "spmm", {blocks, dim3(block_threads), sizeof(Shared<lanes, width>)},
-               &spmm_kernel<lanes, width>, a, x, residual, y);
-}
-
-}  // namespace
 
 void CudaBackend::spmm(const CsrView& a, ConstMatrixView x, ConstMatrixView residual, MatrixView y) {
   checks::spmm(a, x, residual, y);
   if (y.empty()) return;
-  const bool aligned = x.columns % 4 == 0 && cuda::rows_aligned(x) && cuda::rows_aligned(y) &&
-                       (residual.empty() || cuda::rows_aligned(residual));
-  if (!aligned) {
-    start<32, 1>(context_->stream, a, x, residual, y);
-  } else if (x.columns <= 32) {
-    start<8, 4>(context_->stream, a, x, residual, y);
-  } else if (x.columns <= 64) {
-    start<16, 4>(context_->stream, a, x, residual, y);
-  } else {
-    start<32, 4>(context_->stream, a, x, residual, y);
-  }
+  cuda::start_spmm<cuda::tuned::SpmmTiling>(context_->stream, a, x, residual, y);
 }
 
 }  // namespace sea

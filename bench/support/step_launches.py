@@ -169,7 +169,7 @@ def linear_backward(part, label, n, inputs, outputs):
 
 
 def spmm(part, label, rows, edges, columns, residual, **more):
-    return Launch(part, label, "^spmm_kernel<32, 4>", blocks_of(rows, 8), 256, 4096,
+    return Launch(part, label, "^spmm_kernel<SpmmTiling<256, 8>, 32, 4>", blocks_of(rows, 8), 256, 4096,
                   trips={"largest": blocks_of(edges / rows, 8)},
                   l2=edges * columns * 4.0, memory=4.0 * rows * columns * (2 + residual), **more)
 
@@ -200,7 +200,7 @@ def alignment(items):
 
     def walk(kind):
         blocks = blocks_of(items, 128) * splits
-        return Launch(part, f"walk, {kind}", f"^tensor_walk_kernel<{kind}>", blocks, ALIGNMENT_THREADS, ALIGNMENT_SHARED,
+        return Launch(part, f"walk, {kind}", f"^tensor_walk_kernel<WalkTiling<128, 64, 3>, {kind}>", blocks, ALIGNMENT_THREADS, ALIGNMENT_SHARED,
                       trips={"tensor": tiles * 8, "around tensor": tiles}, l2=blocks * tiles * 64 * 256.0)
 
     attended = 4.0 * items * 32 * splits
@@ -279,7 +279,7 @@ def modality(name, size, width):
     depths = sum(blocks_of(rows, 16) for rows in (HEAD, CLUB, TOWER, CLUB)) - (blocks_of(HEAD, 16) + 2 * blocks_of(CLUB, 16)) / 2
     blocks = blocks_of(width, 64) * blocks_of(width, 128)
     update = [Launch(f"{name} update", "powers", "^adam_step_kernel", 1, 1),
-              Launch(f"{name} update", "dW and Adam", "^weight_gradient_kernel<tf32x3, 4, Update>", blocks, 256, 39936,
+              Launch(f"{name} update", "dW and Adam", "^weight_gradient_kernel<UpdateTiling<64, 128, 16, 3, 2>, tf32x3, 4, UpdateWeight>", blocks, 256, 39936,
                      trips={"tensor": 2 * depths, "around tensor": depths}, l2=blocks * depths * 16 * 192 * 4.0,
                      memory=24.0 * width * width)]
     return {"layer": layer, "users": [users], "nodes": nodes, "head": head, "layer'": layer_backward, "nodes'": nodes_backward,

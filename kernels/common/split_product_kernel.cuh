@@ -8,23 +8,13 @@
 #include "common/elementwise.cuh"
 #include "common/launch.cuh"
 #include "common/tensor_core.cuh"
+#include "variants.cuh"
 
-// The kernel of split_product.cu, for any tile: bench/variants.cu times it with others than those of
-// tuned.cuh.
+// The kernel of split_product.cu, for any tile of variants.cuh.
 
 namespace sea::cuda::split {
 
 inline constexpr int depth = 32;  ///< of k in one buffer
-
-/// A block's tile, how its warps share it, and in how many buffers of shared memory its operands come.
-template <int rows_, int columns_, int warp_rows_, int warp_columns_, int blocks_, int buffers_>
-struct Tiling {
-  static constexpr int rows = rows_, columns = columns_;
-  static constexpr int warp_rows = warp_rows_, warp_columns = warp_columns_;  ///< of a warp's part
-  static constexpr int threads = rows / warp_rows * (columns / warp_columns) * 32;
-  static constexpr int blocks_per_multiprocessor = blocks_;
-  static constexpr int buffers = buffers_;
-};
 
 struct Product {
   ConstMatrixView a, b;  ///< as they are stored

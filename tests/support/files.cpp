@@ -30,6 +30,10 @@ void write_file(const fs::path& file, std::string_view content) {
   if (!out.flush()) throw std::runtime_error(file.string() + " could not be written");
 }
 
+std::filesystem::path source_folder() {
+  return SEA_SOURCE_DIR;
+}
+
 std::string read_file(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) throw std::runtime_error(file.string() + " could not be read");

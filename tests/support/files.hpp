@@ -25,6 +25,9 @@ class TemporaryFolder {
 void write_file(const std::filesystem::path& file, std::string_view content);
 std::string read_file(const std::filesystem::path& file);
 
+/// The repository.
+std::filesystem::path source_folder();
+
 /// The message of the sea::Error that `action` throws; empty where it throws none.
 std::string error_of(const std::function<void()>& action);
 
