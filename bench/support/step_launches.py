@@ -315,7 +315,7 @@ def step(name, precision="fp16x3"):
     streams.add("main", visual["nodes"])
     streams.add("beside", textual["layer"], mark="textual layer")
     streams.add("beside", textual["nodes"], mark="textual nodes")
-    streams.add("beside", textual["head"])
+    streams.add("narrow", textual["head"], after=["textual layer"], mark="textual head")
     streams.add("beside", visual["head"], after=["visual layer"])
     propagation = [spmm(graph, "A X", nodes, size.edges, both, 1), spmm(graph, "A X", nodes, size.edges, both, 1),
                    warp_rows(other, "modality_weight", "^modality_weight_kernel", users, both, 2),
@@ -326,7 +326,7 @@ def step(name, precision="fp16x3"):
            Launch(other, "bpr gradient", "^bpr_gradient_kernel<4>", blocks_of(3 * BATCH, 8) + 1, 256, 256,
                   l2=BATCH * 6 * 512.0)]
     streams.add("main", bpr)
-    streams.add("beside", alignment(items))
+    streams.add("beside", alignment(items), after=["textual head"])
     streams.add("narrow", club(items), after=["visual layer"])
     streams.add("narrow", club(items), after=["textual layer"], mark="CLUB")
     streams.add("narrow", [fit(items)], mark="fit")

@@ -143,13 +143,16 @@ std::unique_ptr<Model> build_sea(Backend& backend, Dataset& dataset, const SeaSe
                                            users, settings));
       });
     }
-    // The visual head last, which has to wait longest: its backward is then the first.
+    // The visual head last, which has to wait longest: its backward is then the first. The other one's
+    // forward finds a stream that has nothing to do until CLUB.
     tape.on(Stream::beside, [&] {
       for (std::int64_t m = blocks; m-- > 0;) {
         ModalityParts& modality = recorded[static_cast<std::size_t>(m)];
         if (modality.head.empty()) continue;
-        modality.head =
-            alignment_head(*model, tape, modality.pair.modality, modality.head, settings.head_out);
+        tape.on_in_forward(m == 0 ? Stream::beside : Stream::narrow, [&] {
+          modality.head =
+              alignment_head(*model, tape, modality.pair.modality, modality.head, settings.head_out);
+        });
         if (settings.keep_parts && &tape == model->evaluation)
           model->parts[modality.pair.modality + "_aligned"] = modality.head;
       }
