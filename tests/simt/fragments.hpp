@@ -24,16 +24,19 @@ inline const Fragments& fragments_of(const WarpPayloads& payloads, int lane) {
 /// makes.
 template <int depth>
 void accumulate(const WarpPayloads& payloads, const float (&a)[16][depth], const float (&b)[depth][8]) {
-  for (int lane = 0; lane < 32; ++lane) {
-    const Fragments& own = fragments_of(payloads, lane);
-    const int group = lane / 4, place = lane % 4;
-    for (int i = 0; i < 4; ++i) {
-      const int row = group + i / 2 * 8, column = 2 * place + i % 2;
-      double sum = own.d[i];
-      for (int k = 0; k < depth; ++k)
-        sum += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
-      own.d[i] = sum != sum ? std::bit_cast<float>(0x7FFFFFFFu) : toward_zero(sum);
+  for (int row = 0; row < 16; ++row) {
+    const auto element = [&](int column) -> float& {
+      return fragments_of(payloads, row % 8 * 4 + column / 2).d[row / 8 * 2 + column % 2];
+    };
+    double sums[8];  // by rows, so that the compiler makes one instruction of the eight
+    for (int column = 0; column < 8; ++column) sums[column] = element(column);
+    for (int k = 0; k < depth; ++k) {
+      const double left = a[row][k];
+      for (int column = 0; column < 8; ++column) sums[column] += left * static_cast<double>(b[k][column]);
     }
+    for (int column = 0; column < 8; ++column)
+      element(column) =
+          sums[column] != sums[column] ? std::bit_cast<float>(0x7FFFFFFFu) : toward_zero(sums[column]);
   }
 }
 

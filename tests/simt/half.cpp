@@ -28,12 +28,14 @@ std::uint16_t to_half(float x) {
 }
 
 float from_half(std::uint16_t half) {
-  const int exponent = half >> 10 & 31, mantissa = half & 1023;
+  const std::uint32_t sign = std::uint32_t{half} >> 15 << 31, exponent = half >> 10 & 31,
+                      mantissa = half & 1023;
   if (exponent == 31 && mantissa != 0) return std::bit_cast<float>(0x7FFFFFFFu);
-  const double size = exponent == 31  ? INFINITY
-                      : exponent == 0 ? std::ldexp(mantissa, -24)
-                                      : std::ldexp(1024 + mantissa, exponent - 25);
-  return static_cast<float>(half >> 15 != 0 ? -size : size);
+  if (exponent == 0) {
+    const float size = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign != 0 ? -size : size;
+  }
+  return std::bit_cast<float>(sign | (exponent == 31 ? 255u : exponent + 112u) << 23 | mantissa << 13);
 }
 
 // PTX ISA, "Matrix Fragments for mma.m16n8k16", floating point of 16 bits. The sum is exact, then rounded to
