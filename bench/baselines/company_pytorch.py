@@ -23,7 +23,7 @@ DEFAULTS = {
     "lattice": {**COMMON, "feat_embed_dim": 64, "knn_k": 10, "lambda_coeff": 0.9, "n_ui_layers": 2, "n_layers": 1,
                 "reg_weight": 1e-3, "learning_rate_scheduler": [0.96, 50]},
     "mmgcn": {**COMMON, "reg_weight": 0.0, "learning_rate_scheduler": [1.0, 50]},
-    "bm3": {**COMMON, "n_layers": 1, "cl_weight": 2.0, "dropout": 0.3, "reg_weight": 0.1,
+    "bm3": {**COMMON, "n_layers": 2, "cl_weight": 2.0, "dropout": 0.5, "reg_weight": 0.01,
             "learning_rate_scheduler": [1.0, 50]},
 }
 

@@ -109,10 +109,10 @@ ModelDescription describe_bm3() {
   bm3.keys = common_keys(1e-3);
   const std::vector<Key> features = feature_keys();
   bm3.keys.insert(bm3.keys.end(), features.begin(), features.end());
-  bm3.keys.push_back(integer_key("n_layers", 1, 1, 64, "propagations on the interaction graph"));
+  bm3.keys.push_back(integer_key("n_layers", 2, 1, 64, "propagations on the interaction graph"));
   bm3.keys.push_back(number_key("cl_weight", 2.0, 0.0, 1e6, "weight of the losses of the modalities"));
-  bm3.keys.push_back(number_key("dropout", 0.3, 0.0, 0.99, "share of a target's elements that are 0"));
-  bm3.keys.push_back(number_key("reg_weight", 0.1, 0.0, 1e6, "weight of the norms of users and items"));
+  bm3.keys.push_back(number_key("dropout", 0.5, 0.0, 0.99, "share of a target's elements that are 0"));
+  bm3.keys.push_back(number_key("reg_weight", 0.01, 0.0, 1e6, "weight of the norms of users and items"));
   bm3.check = require_features;
   bm3.files = feature_files;
   bm3.build = without_parts(build);
