@@ -436,7 +436,7 @@ if [ "$has_gpu" -eq 1 ]; then
   part step_no_alignment 40 step_benchmark no_alignment align=none
   part step_one_stream 40 step_benchmark one_stream SEA_STREAMS=0
   part step_profile 40 step_benchmark profile --profile
-  part build_probes 90 build_those_of gpu_probes variants
+  part build_probes 120 build_those_of gpu_probes variants
   part probes 45 probes
   part predictions 10 predictions
   part variants 60 variants
