@@ -114,7 +114,7 @@ ModelDescription describe_slmrec() {
   slmrec.keys.insert(slmrec.keys.end(), features.begin(), features.end());
   slmrec.keys.push_back(integer_key("layer_num", 3, 1, 64, "propagations on the interaction graph"));
   slmrec.keys.push_back(number_key("temp", 0.2, 1e-3, 1e6, "temperature of the contrast of users and items"));
-  slmrec.keys.push_back(number_key("ssl_temp", 0.5, 1e-3, 1e6, "temperature between the modalities"));
+  slmrec.keys.push_back(number_key("ssl_temp", 0.1, 1e-3, 1e6, "temperature between the modalities"));
   slmrec.keys.push_back(number_key("ssl_alpha", 0.1, 0.0, 1e6, "weight of the contrast of the modalities"));
   slmrec.check = check;
   slmrec.files = feature_files;
