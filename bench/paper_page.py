@@ -224,7 +224,7 @@ def main():
     print(PAGE.format(
         table_2="\n".join(table_2(measured)),
         tiktok_note="the rows of SEA, VBPR and FREEDOM are three seeds to early stop; those of the further models are a first look, one "
-        "seed and, but for LATTICE, at most 30 epochs, and cannot be ranked among the others."
+        "seed (`dualgnn` two), `mgcn` 30 epochs at most, and cannot be ranked among the others."
         + (f" {', '.join(lacking)} were not trained to an end there." if lacking else ""),
         table_3="\n".join(beside_tiktok({m: ([f"`{m}`"], f) for m, f in TABLE_3.items()}, measured, ["model"])),
         table_4="\n".join(beside_tiktok({m: ([f"`{m}`", VARIANTS[m]], f) for m, f in TABLE_4.items()}, measured,
