@@ -88,6 +88,7 @@ start() {
   shift
   while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
   echo "-- ${names[job]}"
+  : >"$scratch/$job.output"  # there before anybody looks
   (
     started=$SECONDS status=0
     "$@" >"$scratch/$job.output" 2>&1 </dev/null || status=$?
