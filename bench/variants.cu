@@ -73,6 +73,7 @@ class Device {
       check(cudaMalloc(&array, floats * sizeof(float)), name, "an allocation");
       check(cudaMemset(array, 0x3C, floats * sizeof(float)), name, "filling");  // 0.011 in every place
     }
+    check(cudaDeviceSynchronize(), name, "filling");
   }
   ~Device() {
     for (float* array : arrays_) static_cast<void>(cudaFree(array));
@@ -89,6 +90,7 @@ class Device {
   T* upload(std::size_t i, const std::vector<T>& values) const {
     check(cudaMemcpy(arrays_[i], values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), name,
           "a copy");
+    check(cudaDeviceSynchronize(), name, "a copy");  // the stream waits for no other one
     return reinterpret_cast<T*>(arrays_[i]);
   }
 

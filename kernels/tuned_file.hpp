@@ -22,29 +22,10 @@ struct Spelling {
   std::string type, figure;
 };
 
-template <int... values>
-Spelling spell(const char* type) {
-  return {std::string(type) + '<' + numbers<values...>(", ") + '>', numbers<values...>("_")};
-}
-template <int... values>
-Spelling spelling_of(split::Tiling<values...>) {
-  return spell<values...>("split::Tiling");
-}
-template <int... values>
-Spelling spelling_of(UpdateTiling<values...>) {
-  return spell<values...>("cuda::UpdateTiling");
-}
-template <int... values>
-Spelling spelling_of(WalkTiling<values...>) {
-  return spell<values...>("cuda::WalkTiling");
-}
-template <int... values>
-Spelling spelling_of(FitTiling<values...>) {
-  return spell<values...>("cuda::FitTiling");
-}
-template <int... values>
-Spelling spelling_of(SpmmTiling<values...>) {
-  return spell<values...>("cuda::SpmmTiling");
+template <template <int...> class Tiling, int... values>
+Spelling spelling_of(Tiling<values...>) {
+  return {std::string(Tiling<values...>::type) + '<' + numbers<values...>(", ") + '>',
+          numbers<values...>("_")};
 }
 
 /// What a list's name in tuned.cuh shall stand for.

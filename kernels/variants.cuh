@@ -2,8 +2,8 @@
 
 // What may be chosen freely in the kernels that decide a training step, as template arguments: a matter of
 // speed alone, but for the order of sums. Each kernel has a list of choices, from the simpler to the less
-// simple: bench/variants.cu times them against each other, tests/simt/variants_test.cpp holds all of them to
-// one reference, and tuned.cuh names the one of each list that the library is built with.
+// simple: bench/variants.cu times them against each other, tests/simt/*_variants_test.cpp hold all of them
+// to one reference, and tuned.cuh names the one of each list that the library is built with.
 
 namespace sea::cuda {
 
@@ -13,6 +13,7 @@ namespace split {
 /// how many buffers of shared memory its operands come.
 template <int rows_, int columns_, int warp_rows_, int warp_columns_, int blocks_, int buffers_>
 struct Tiling {
+  static constexpr const char* type = "split::Tiling";  ///< in tuned.cuh
   static constexpr int rows = rows_, columns = columns_;
   static constexpr int warp_rows = warp_rows_, warp_columns = warp_columns_;  ///< of a warp's part
   static constexpr int threads = rows / warp_rows * (columns / warp_columns) * 32;
@@ -26,6 +27,7 @@ struct Tiling {
 /// of how many rows its operands come.
 template <int rows_, int columns_, int depth_, int buffers_, int blocks_>
 struct UpdateTiling {
+  static constexpr const char* type = "cuda::UpdateTiling";  ///< in tuned.cuh
   static constexpr int rows = rows_, columns = columns_, warp_tile = 32;
   static constexpr int threads = rows / warp_tile * (columns / warp_tile) * 32;
   static constexpr int depth = depth_, buffers = buffers_;
@@ -35,6 +37,7 @@ struct UpdateTiling {
 /// Of contrastive_alignment_walk.cuh: a block's queries, 32 per warp, and the keys of one buffer.
 template <int queries_, int keys_, int blocks_>
 struct WalkTiling {
+  static constexpr const char* type = "cuda::WalkTiling";  ///< in tuned.cuh
   static constexpr int queries = queries_, keys = keys_, threads = queries;
   static constexpr int blocks_per_multiprocessor = blocks_;
 };
@@ -42,6 +45,7 @@ struct WalkTiling {
 /// Of club_fit_tiles.cuh: the rows of a tile, and in how many parts at most the gradient is summed.
 template <int rows_, int most_chunks_>
 struct FitTiling {
+  static constexpr const char* type = "cuda::FitTiling";  ///< in tuned.cuh
   static constexpr int rows = rows_, most_chunks = most_chunks_;
   static constexpr int threads = 4 * rows;
 };
@@ -49,6 +53,7 @@ struct FitTiling {
 /// Of spmm.cuh: a block's threads, and how many rows of X a thread asks for before it needs the first.
 template <int threads_, int edges_in_flight_>
 struct SpmmTiling {
+  static constexpr const char* type = "cuda::SpmmTiling";  ///< in tuned.cuh
   static constexpr int threads = threads_, edges_in_flight = edges_in_flight_;
 };
 

@@ -10,22 +10,13 @@
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/reference.hpp"
 #include "support/strided.hpp"
 
 using namespace sea;
 using namespace sea::test;
 
 namespace {
-
-std::vector<float> unit_rows(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
-  std::vector<float> values = random_values(rows * columns, seed);
-  for (std::int64_t i = 0; i < rows; ++i) {
-    double norm = 0.0;
-    for (std::int64_t k = 0; k < columns; ++k) norm += std::pow(values[i * columns + k], 2);
-    for (std::int64_t k = 0; k < columns; ++k) values[i * columns + k] /= static_cast<float>(std::sqrt(norm));
-  }
-  return values;
-}
 
 struct Problem {
   std::int64_t n, width;

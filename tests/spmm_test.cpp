@@ -6,6 +6,7 @@
 #include "support/backends.hpp"
 #include "support/catch.hpp"
 #include "support/device_csr.hpp"
+#include "support/reference.hpp"
 #include "support/same_bits.hpp"
 #include "support/strided.hpp"
 
@@ -38,21 +39,6 @@ std::int64_t edges_of(const Rows& rows) {
   return edges;
 }
 
-std::vector<double> naive(const Rows& rows, const std::vector<double>& values, const std::vector<double>& x,
-                          std::int64_t width) {
-  std::vector<double> y;
-  std::size_t edge = 0;
-  for (const auto& row : rows) {
-    std::vector<double> sum(static_cast<std::size_t>(width));
-    for (const std::int32_t column : row) {
-      for (std::int64_t j = 0; j < width; ++j) sum[j] += values[edge] * x[column * width + j];
-      ++edge;
-    }
-    y.insert(y.end(), sum.begin(), sum.end());
-  }
-  return y;
-}
-
 /// Lengths with empty rows, short rows, and the given ones among them.
 std::vector<std::int64_t> mixed_lengths(int rows, const std::vector<std::int64_t>& long_ones) {
   std::vector<std::int64_t> lengths;
@@ -69,7 +55,7 @@ void check(const std::vector<std::int64_t>& lengths, std::int64_t columns, std::
   const std::vector<float> values = random_values(edges_of(rows), 1);
   const std::vector<float> source = random_values(columns * width, 2);
   const std::vector<float> added = random_values(row_count * width, 3);
-  const std::vector<double> product = naive(rows, to_double(values), to_double(source), width);
+  const std::vector<double> product = naive_spmm(rows, to_double(values), to_double(source), width);
   std::vector<double> with_residual = product;
   for (std::size_t i = 0; i < added.size(); ++i) with_residual[i] += added[i];
 
@@ -126,7 +112,7 @@ TEST_CASE("spmm on both sides of a long row, each matrix alone out of line") {
   const std::vector<float> values = random_values(edges_of(rows), 1);
   for (const std::int64_t width : {8, 36, 68, 132}) {
     const std::vector<float> source = random_values(90 * width, 2), added = random_values(40 * width, 3);
-    std::vector<double> expected = naive(rows, to_double(values), to_double(source), width);
+    std::vector<double> expected = naive_spmm(rows, to_double(values), to_double(source), width);
     for (std::size_t i = 0; i < added.size(); ++i) expected[i] += added[i];
     for_each_backend([&](Backend& backend) {
       const DeviceCsr a(backend, rows, 90, values);
@@ -170,7 +156,7 @@ TEST_CASE("spmm with the transpose is the gradient of spmm") {
   const std::vector<float> transposed{0.5f, 2.0f, 0.25f, -1.0f, 3.0f, 1.5f, -0.75f};
   const std::vector<float> source = random_values(5 * 3, 1), upstream = random_values(4 * 3, 2);
   const auto loss = [&](const std::vector<double>& at) {
-    const std::vector<double> y = naive(rows, to_double(values), at, 3);
+    const std::vector<double> y = naive_spmm(rows, to_double(values), at, 3);
     double sum = 0.0;
     for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * upstream[i];
     return sum;

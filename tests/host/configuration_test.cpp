@@ -341,8 +341,7 @@ TEST_CASE("configuration: what a result depends on is in a run's identity", "[co
 }
 
 TEST_CASE("configuration: docs/configuration.md has every key as it is", "[configuration]") {
-  const std::string text =
-      sea::test::read_file(std::filesystem::path(SEA_SOURCE_DIR) / "docs/configuration.md");
+  const std::string text = sea::test::read_file(sea::test::source_folder() / "docs/configuration.md");
   INFO("docs/configuration.md does not hold what `sea models --markdown` prints");
   CHECK(contains(text, markdown_reference()));
 }

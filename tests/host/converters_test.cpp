@@ -23,7 +23,7 @@ const DatasetFiles no_features{std::nullopt, std::nullopt};
 
 /// Runs a converter of datasets/ without leaving compiled Python beside it.
 test::CommandResult convert(const std::string& script, std::vector<std::string> words) {
-  words.insert(words.begin(), {"python3", "-B", std::string(SEA_SOURCE_DIR) + "/datasets/" + script});
+  words.insert(words.begin(), {"python3", "-B", sea::test::source_folder().string() + "/datasets/" + script});
   return run_command(words);
 }
 

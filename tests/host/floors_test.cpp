@@ -38,7 +38,7 @@ const std::vector<Floor> floors = {
 TEST_CASE("floors: an include never goes up", "[floors]") {
   const std::regex include(R"re(^#include "(?:([a-z]+)/)?[^"]*")re");
   for (const Floor& floor : floors) {
-    const fs::path folder = fs::path(SEA_SOURCE_DIR) / floor.folder;
+    const fs::path folder = sea::test::source_folder() / floor.folder;
     std::size_t files = 0;
     for (const auto& entry : fs::directory_iterator(folder)) {
       if (!entry.is_regular_file()) continue;

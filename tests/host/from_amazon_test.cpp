@@ -23,7 +23,7 @@ using sea::test::TemporaryFolder;
 using sea::test::write_file;
 
 constexpr std::size_t record_bytes = 10 + 4 * 4096;
-const std::string source = SEA_SOURCE_DIR;
+const std::string source = sea::test::source_folder().string();
 
 /// The three raw files of 60 users and 40 items, the first without metadata, the second without features.
 struct RawFiles {

@@ -45,7 +45,7 @@ TEST_CASE("plot_tune.py: a picture of a search, and one clear line where there i
   if (python.empty()) return;
   const WholeSearch& w = whole_search();
   const TemporaryFolder folder;
-  const std::string script = std::string(SEA_SOURCE_DIR) + "/bench/plot_tune.py";
+  const std::string script = sea::test::source_folder().string() + "/bench/plot_tune.py";
   const auto plot = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {python, "-B", script});
     return sea::test::run_command(more);

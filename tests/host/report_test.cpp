@@ -51,7 +51,7 @@ TEST_CASE("report.py and figures.py: one clear sentence and no page for what can
   train(run, {"--quiet"});
   const auto check_refused = [&](const char* script, std::vector<std::string> words, const char* output,
                                  const std::vector<std::string>& parts) {
-    words.insert(words.begin(), {python, "-B", std::string(SEA_SOURCE_DIR) + "/" + script});
+    words.insert(words.begin(), {python, "-B", sea::test::source_folder().string() + "/" + script});
     words.insert(words.end(), {"--sea", SEA_COMMAND, "--output", pages / output});
     const CommandResult result = run_command(words);
     INFO(result.error);

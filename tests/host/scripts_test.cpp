@@ -19,7 +19,7 @@ TEST_CASE("scripts: what is missing is named in one line", "[scripts]") {
   const auto error_of = [](const std::string& script, const std::vector<std::string>& arguments) {
     // Without site-packages: the standard library alone.
     std::vector<std::string> words = {"python3", "-B", "-E", "-S",
-                                      std::string(SEA_SOURCE_DIR) + "/bench/" + script};
+                                      sea::test::source_folder().string() + "/bench/" + script};
     words.insert(words.end(), arguments.begin(), arguments.end());
     const CommandResult result = run_command(words);
     CHECK(result.code == 1);

@@ -35,7 +35,7 @@ constexpr bool yardsticks = true;
 
 std::set<std::string> operators_with_kernels() {
   std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(SEA_SOURCE_DIR) / "kernels")) {
+  for (const auto& entry : fs::directory_iterator(sea::test::source_folder() / "kernels")) {
     if (entry.path().extension() == ".cu" && entry.path().stem() != "backend")
       names.insert(entry.path().stem().string());
   }

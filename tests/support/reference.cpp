@@ -1,5 +1,6 @@
 #include "support/reference.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "support/backends.hpp"
@@ -67,6 +68,32 @@ std::vector<double> naive_product(const std::vector<double>& a, const std::vecto
     }
   }
   return c;
+}
+
+std::vector<double> naive_spmm(const std::vector<std::vector<std::int32_t>>& rows,
+                               const std::vector<double>& values, const std::vector<double>& x,
+                               std::int64_t width) {
+  std::vector<double> y;
+  std::size_t edge = 0;
+  for (const auto& row : rows) {
+    std::vector<double> sum(static_cast<std::size_t>(width));
+    for (const std::int32_t column : row) {
+      for (std::int64_t j = 0; j < width; ++j) sum[j] += values[edge] * x[column * width + j];
+      ++edge;
+    }
+    y.insert(y.end(), sum.begin(), sum.end());
+  }
+  return y;
+}
+
+std::vector<float> unit_rows(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
+  std::vector<float> values = random_values(rows * columns, seed);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    double norm = 0.0;
+    for (std::int64_t k = 0; k < columns; ++k) norm += std::pow(values[i * columns + k], 2);
+    for (std::int64_t k = 0; k < columns; ++k) values[i * columns + k] /= static_cast<float>(std::sqrt(norm));
+  }
+  return values;
 }
 
 }  // namespace sea::test

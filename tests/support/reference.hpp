@@ -38,4 +38,12 @@ std::vector<double> naive_product(const std::vector<double>& a, const std::vecto
                                   std::int64_t k, std::int64_t n, bool transpose_a = false,
                                   bool transpose_b = false);
 
+/// A X in double precision, of the rows of A by their column numbers: (rows) (.. x width).
+std::vector<double> naive_spmm(const std::vector<std::vector<std::int32_t>>& rows,
+                               const std::vector<double>& values, const std::vector<double>& x,
+                               std::int64_t width);
+
+/// Random rows of length 1.
+std::vector<float> unit_rows(std::int64_t rows, std::int64_t columns, std::uint64_t seed);
+
 }  // namespace sea::test

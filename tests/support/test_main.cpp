@@ -10,6 +10,7 @@
 #endif
 
 #include "support/backend_under_test.hpp"
+#include "support/files.hpp"
 #include "support/skip.hpp"
 
 namespace sea::test {
@@ -28,7 +29,7 @@ void skip(const std::string& reason) {
 std::optional<std::filesystem::path> shared_folder() {
   const char* named = std::getenv("SEA_SHARED");
   const std::filesystem::path folder =
-      named != nullptr ? named : std::filesystem::path(SEA_SOURCE_DIR).parent_path() / "shared";
+      named != nullptr ? named : sea::test::source_folder().parent_path() / "shared";
   if (std::filesystem::is_directory(folder)) return folder;
   skip("no golden cases or real data at " + folder.string());
   return std::nullopt;
