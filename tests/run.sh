@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
 # Builds and runs every test. Installs what is missing.
 #
-#   bash tests/run.sh [--sanitize address|thread] [--only FILTER] [--quick]
+#   bash tests/run.sh [--sanitize address|thread] [--only FILTER] [--quick] [--no-emulation]
 #
 # FILTER is a test's name or a part of it, or Catch2's own syntax ("*adam*", "[sampler]"). Golden cases and real data
 # are looked for in $SEA_SHARED, else in shared/ beside the repository. The last line says how many tests were skipped.
 # --quick: the operator tests and golden cases on the processor alone.
+# --no-emulation: without the CUDA kernels emulated.
 set -euo pipefail
 # shellcheck source=apps/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
 
 usage() {
-  sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 preset=release
 filter=
 quick=
+emulation=ON
 while [ $# -gt 0 ]; do
   case $1 in
     --sanitize)
@@ -41,6 +43,10 @@ while [ $# -gt 0 ]; do
       quick=1
       shift
       ;;
+    --no-emulation)
+      emulation=OFF
+      shift
+      ;;
     -h | --help)
       usage
       exit 0
@@ -61,9 +67,13 @@ if [ -n "$quick" ]; then
 else
   # Under a sanitizer without the benchmarks: nothing is timed there.
   if [ "$preset" = release ]; then bench=ON; else bench=OFF; fi
-  build_project "$preset" -DSEA_TESTS=ON "-DSEA_BENCH=$bench"
-  programs=(operator_tests_emulated host_tests simt_tests operator_tests operator_tests_cuda)  # the longest first
-  replays=(golden_replay golden_replay_emulated golden_replay_cuda)
+  build_project "$preset" -DSEA_TESTS=ON "-DSEA_EMULATION=$emulation" "-DSEA_BENCH=$bench"
+  programs=(host_tests operator_tests operator_tests_cuda)
+  replays=(golden_replay golden_replay_cuda)
+  if [ "$emulation" = ON ]; then
+    programs=(operator_tests_emulated simt_tests "${programs[@]}")  # the longest first
+    replays+=(golden_replay_emulated)
+  fi
 fi
 
 bin=$(build_folder "$preset")/bin
@@ -121,12 +131,28 @@ case $filter in
   *['*[,~']*) ;;
   ?*) pattern="*$filter*" ;;
 esac
+# start_parts PROGRAM: all its tests, dealt to as many processes as there are cores, at most eight.
+start_parts() {
+  local names=$scratch/$1.names part parts
+  parts=$(($(nproc) < 8 ? $(nproc) : 8))
+  # Catch2's exit status is the number of its tests here; a comma would end a name.
+  { "${launcher[@]}" "$bin/$1" --list-test-names-only || true; } |
+    sed -e '/^$/d' -e '/^skipped /d' -e '/^tests skipped: /d' -e 's/,/\\,/g' >"$names"
+  [ -s "$names" ] || fail "$1 lists no tests"
+  for ((part = 1; part <= parts; part++)); do
+    awk -v part="$part" -v parts="$parts" '(NR - part) % parts == 0' "$names" >"$names-$part"
+    start "$1 $part/$parts" run_program "$1" --input-file "$names-$part"
+  done
+}
+
 for program in "${programs[@]}"; do
   [ -x "$bin/$program" ] || continue
-  if [ -z "$filter" ]; then
+  if [ -n "$filter" ]; then
+    if names_a_test "$program" "$pattern"; then start "$program" run_program "$program" "$pattern"; fi
+  elif [[ $program == operator_tests_emulated || $program == host_tests ]]; then
+    start_parts "$program"  # these take minutes
+  else
     start "$program" run_program "$program"
-  elif names_a_test "$program" "$pattern"; then
-    start "$program" run_program "$program" "$pattern"
   fi
 done
 

@@ -1,8 +1,11 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+
+namespace CLI {
+class App;  // its header is for the files that declare options: it takes seconds to compile
+}
 
 namespace sea {
 

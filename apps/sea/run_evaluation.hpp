@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -10,6 +9,10 @@
 #include "run_data.hpp"
 #include "sea/backend.hpp"
 #include "training/group_evaluation.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace sea {
 

@@ -11,7 +11,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 if [[ " $* " != *" --check "* ]]; then
-  [ -f build/build.ninja ] || cmake --preset release -DSEA_TESTS=ON -DSEA_CUDA=OFF
+  [ -f build/build.ninja ] || options=(-DSEA_CUDA=OFF)
+  cmake --preset release -DSEA_TESTS=ON -DSEA_EMULATION=ON ${options[@]+"${options[@]}"}
   cmake --build build --target operator_tests_emulated simt_tests
 fi
 exec python3 tests/simt/mutants/run.py "$@"
