@@ -111,7 +111,7 @@ start() {
 run_program() {
   local status=0 output
   output=$(mktemp "$scratch/XXXXXX")
-  "${launcher[@]}" "$bin/$1" "${@:2}" 2>&1 | tee "$output" || status=$?
+  "${launcher[@]}" "$bin/$1" "${@:2}" 2>&1 | sed -u '/^Filters: /d' | tee "$output" || status=$?
   if [ "$status" -eq 0 ] && ! grep -q '^tests skipped: [0-9]*$' "$output"; then
     echo "error: $1 ended without saying how many tests it skipped"
     status=1
@@ -133,15 +133,15 @@ case $filter in
 esac
 # start_parts PROGRAM: all its tests, dealt to as many processes as there are cores, at most eight.
 start_parts() {
-  local names=$scratch/$1.names part parts
+  local list=$scratch/$1.names part parts
   parts=$(($(nproc) < 8 ? $(nproc) : 8))
   # Catch2's exit status is the number of its tests here; a comma would end a name.
   { "${launcher[@]}" "$bin/$1" --list-test-names-only || true; } |
-    sed -e '/^$/d' -e '/^skipped /d' -e '/^tests skipped: /d' -e 's/,/\\,/g' >"$names"
-  [ -s "$names" ] || fail "$1 lists no tests"
+    sed -e '/^$/d' -e '/^skipped /d' -e '/^tests skipped: /d' -e 's/,/\\,/g' >"$list"
+  [ -s "$list" ] || fail "$1 lists no tests"
   for ((part = 1; part <= parts; part++)); do
-    awk -v part="$part" -v parts="$parts" '(NR - part) % parts == 0' "$names" >"$names-$part"
-    start "$1 $part/$parts" run_program "$1" --input-file "$names-$part"
+    awk -v part="$part" -v parts="$parts" '(NR - part) % parts == 0' "$list" >"$list-$part"
+    start "$1 $part/$parts" run_program "$1" --input-file "$list-$part"
   done
 }
 
