@@ -20,7 +20,8 @@ struct Shared {
   double warp_sums[32];
 };
 
-__global__ void __launch_bounds__(block_threads)
+// One block a multiprocessor is all there is: with room for more of them ptxas would spill.
+__global__ void __launch_bounds__(block_threads, 1)
     decoder_loss_kernel(ConstMatrixView cosines, double inverse, const StepState* state, float weight,
                         float* loss, MatrixView d_cosines) {
   double* const warp_sums = cuda::shared_memory<Shared>().warp_sums;
