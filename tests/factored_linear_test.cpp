@@ -92,7 +92,7 @@ std::vector<std::vector<double>> doubles(const std::vector<TestMatrix>& matrices
 }  // namespace
 
 TEST_CASE("factored_linear equals the layers it stands for") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     for (const Shape& shape : shapes()) {
       const Case c(backend, shape);
       backend.factored_linear(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.m.view(), c.y.view(),
@@ -106,7 +106,7 @@ TEST_CASE("factored_linear equals the layers it stands for") {
 }
 
 TEST_CASE("factored_linear_backward and the written-out weight gradient equal central differences") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const std::vector<Shape> all = shapes();
     for (const Shape& shape : {all[0], all[1], all[2]}) {
       const Case c(backend, shape);
@@ -148,7 +148,7 @@ TEST_CASE("factored_linear_backward and the written-out weight gradient equal ce
 }
 
 TEST_CASE("factored_linear_backward of many rows equals the products it stands for") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const Shape shape = shapes().back();
     const Case c(backend, shape);
     backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),
@@ -175,7 +175,7 @@ TEST_CASE("factored_linear_backward of many rows equals the products it stands f
 }
 
 TEST_CASE("factored_linear_update equals the written-out gradient followed by adam, bit for bit") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     for (const Shape& shape : shapes()) {
       const Case c(backend, shape);
       backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),
@@ -389,7 +389,7 @@ TEST_CASE("factored_linear and its update, each matrix out of line and with a ga
 }
 
 TEST_CASE("factored_linear_backward of no rows gives gradients of zero") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const Shape shape{0, 4, 3, {{2, 0, 2}, {3, 0, 4}}};
     const Case c(backend, shape);
     backend.factored_linear_backward(c.x.view(), c.weight.view(), c.bias.vector(), c.heads, c.dy.view(),

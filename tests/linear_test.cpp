@@ -10,6 +10,7 @@ Operator linear(std::int64_t n, std::int64_t in_columns, std::int64_t out_column
   Operator described;
   described.inputs = {{n, in_columns}, {out_columns, in_columns}, {1, out_columns, {}, true}};
   described.outputs = {{n, out_columns}};
+  described.products = true;
   described.run = [](Backend& backend, const Views& in, const Views& out) {
     backend.linear(in[0], in[1], vector_of(in[2]), out[0]);
   };

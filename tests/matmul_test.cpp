@@ -16,7 +16,7 @@ TEST_CASE("matmul equals a naive product for every transposition, shape and lead
   struct Shape {
     std::int64_t m, n, k;
   };
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     for (const Shape shape :
          {Shape{1, 1, 1}, {1, 7, 3}, {5, 1, 4}, {33, 17, 29}, {130, 70, 64}, {400, 300, 37}}) {
       for (const bool flip_a : {false, true}) {
@@ -43,7 +43,7 @@ TEST_CASE("matmul: long sums keep float32's accuracy") {
     double bound;
   };
   // One float32 sum of k random products, each step rounded to nearest, has an error of 1.8e-8 sqrt(k).
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     for (const auto& [m, n, k, bound] : {Shape{78, 70, 700, 6e-7}, {40, 90, 5000, 1.5e-6}}) {
       for (const bool flip_a : {false, true}) {
         for (const bool flip_b : {false, true}) {
@@ -67,7 +67,7 @@ TEST_CASE("matmul: rows that can be copied in packs of four, and each operand al
   struct Gaps {
     std::int64_t a, b, c;
   };
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     for (const Gaps gaps : {Gaps{4, 8, 4}, {8, 4, 0}, {0, 0, 2}, {2, 4, 4}, {4, 1, 4}, {4, 4, 3}}) {
       for (const bool flip_a : {false, true}) {
         for (const bool flip_b : {false, true}) {
@@ -91,7 +91,7 @@ TEST_CASE("matmul: k in parts, and as many tiles as a large device has multiproc
   struct Shape {
     std::int64_t m, n, k, gap;
   };
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     for (const auto& [m, n, k, gap] :
          {Shape{70, 130, 1000, 2}, {128, 64, 516, 4}, {1300, 1292, 36, 4}, {1292, 1299, 33, 0}}) {
       for (const bool flip_a : {false, true}) {
@@ -115,7 +115,7 @@ TEST_CASE("matmul: k in parts, and as many tiles as a large device has multiproc
 TEST_CASE("matmul: what is not a number stays in its row, whatever its bits are") {
   // The second one is what arithmetic on a GPU makes.
   const std::uint32_t bits = GENERATE(0x7FC00000u, 0x7FFFFFFFu, 0xFFFFFFFFu, 0xFFC00001u);
-  for_each_backend([bits](Backend& backend) {
+  for_each_precision([bits](Backend& backend) {
     const std::int64_t m = 20, n = 12, k = 40;
     std::vector<float> left = random_values(m * k, 1);
     std::memcpy(&left[7 * k + 13], &bits, sizeof(bits));
@@ -152,7 +152,7 @@ TEST_CASE("matmul: each operand alone out of line, and rows that end inside a pa
 }
 
 TEST_CASE("matmul does not read the result where beta is 0") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const TestMatrix a(backend, 9, 4, 0, 1), b(backend, 4, 6, 0, 2);
     const TestMatrix c = TestMatrix::output(backend, 9, 6, 1);
     backend.matmul(Transpose::no, Transpose::no, 1.0f, a.view(), b.view(), 0.0f, c.view());
@@ -161,7 +161,7 @@ TEST_CASE("matmul does not read the result where beta is 0") {
 }
 
 TEST_CASE("matmul refuses shapes that do not fit, by name") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const TestMatrix a(backend, 9, 4, 0, 1), b(backend, 5, 6, 0, 2), c(backend, 9, 6, 0, 3);
     try {
       backend.matmul(Transpose::no, Transpose::no, 1.0f, a.view(), b.view(), 0.0f, c.view());
@@ -173,7 +173,7 @@ TEST_CASE("matmul refuses shapes that do not fit, by name") {
 }
 
 TEST_CASE("matmul of nothing is beta C") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const Buffer<float> values = garbage(backend, 8);
     const MatrixView a(values.data(), 3, 0), b(values.data(), 0, 2);
     const std::vector<float> start{1.0f, -2.0f, 3.0f, 4.0f, 5.0f, -6.0f};

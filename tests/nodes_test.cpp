@@ -31,7 +31,7 @@ struct Shape {
 /// Records y = f(p, q) with the loss -mean((y - t)^2), t a constant; compares y, and the gradients of p and
 /// q.
 void check_node(Shape p_shape, Shape q_shape, const Record& record, const Naive& naive) {
-  for_each_backend([&](Backend& backend) {
+  for_each_precision([&](Backend& backend) {
     const std::vector<float> p_values = random_values(p_shape.size(), 1),
                              q_values = random_values(q_shape.size(), 2);
     Program program(backend, 5);
@@ -146,7 +146,7 @@ TEST_CASE("nodes: multiply, also of a matrix by itself, scale, add, activations 
 }
 
 TEST_CASE("nodes: dropout multiplies by its mask, forward and backward", "[nodes]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Program program(backend, 5);
     Arena& arena = program.arena("main", {});
     Tape& tape = program.tape("training", {&arena});
@@ -176,7 +176,7 @@ TEST_CASE("nodes: dropout multiplies by its mask, forward and backward", "[nodes
 TEST_CASE("nodes: gather_rows of a batch, whose last rows are not there", "[nodes]") {
   // Users 1, 0, 1 and items 2, 2, 0 (as positives), of a batch with room for four.
   const std::vector<std::int32_t> users = {1, 0, 1, 7}, items = {2, 2, 0, 7}, negatives = {1, 1, 1, 7};
-  for_each_backend([&](Backend& backend) {
+  for_each_precision([&](Backend& backend) {
     Program program(backend, 5);
     Arena& arena = program.arena("main", {});
     Tape& tape = program.tape("training", {&arena});
@@ -214,7 +214,7 @@ TEST_CASE("nodes: gather_rows of a batch, whose last rows are not there", "[node
 TEST_CASE("nodes: a loss of gathered triples is that of the tables, gradients too", "[nodes]") {
   // Of a batch with room for four; the third user and the third negative are others' too.
   const std::vector<std::int32_t> users = {1, 0, 1, 7}, items = {2, 2, 0, 7}, negatives = {1, 0, 1, 7};
-  for_each_backend([&](Backend& backend) {
+  for_each_precision([&](Backend& backend) {
     for (const std::int64_t count : {3, 4}) {
       const auto gradient = [&](bool gathered) {
         Program program(backend, 5);
@@ -255,7 +255,7 @@ TEST_CASE("nodes: a loss of gathered triples is that of the tables, gradients to
 
 TEST_CASE("nodes: a learned graph, from two embeddings to what it propagates", "[nodes]") {
   std::vector<float> mask = {1.0f, 0.5f, 2.0f, 1.0f, 1.0f, 0.0f, 0.0f};
-  for_each_backend([&](Backend& backend) {
+  for_each_precision([&](Backend& backend) {
     const Graph graph(backend);
     const Buffer<float> masks = to_device(backend, mask);
     Program program(backend, 5);
@@ -303,7 +303,7 @@ TEST_CASE("nodes: a learned graph, from two embeddings to what it propagates", "
 
 TEST_CASE("nodes: a constant graph that is not square, into a part of a larger array", "[nodes]") {
   // Two rows above three: the first two entries, and the last two, of the graph below.
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const DeviceCsr graph(backend, 2, 3, std::vector<std::int64_t>{0, 2, 3},
                           std::vector<std::int32_t>{0, 2, 1}, std::vector<float>{0.5f, -2.0f, 3.0f}),
         transposed(backend, 3, 2, std::vector<std::int64_t>{0, 1, 2, 3}, std::vector<std::int32_t>{0, 1, 0},
@@ -339,7 +339,7 @@ TEST_CASE("nodes: a constant graph that is not square, into a part of a larger a
 }
 
 TEST_CASE("nodes: layers of an arena that a tape does not move pass the gradient on", "[nodes]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     const auto gradient_of = [&](bool frozen) {
       Program program(backend, 5);
       Arena &arena = program.arena("main", {}), &other = program.arena("other", {});
@@ -366,7 +366,7 @@ TEST_CASE("nodes: layers of an arena that a tape does not move pass the gradient
 }
 
 TEST_CASE("nodes: no gradient flows into what a node reads as a constant", "[nodes]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Program program(backend, 5);
     Arena& arena = program.arena("main", {});
     Tape& tape = program.tape("training", {&arena});

@@ -44,7 +44,7 @@ class Numbers {
 
 /// Several times on every backend, since an order that nobody asked for is only likely.
 void for_each_try(const std::function<void(Backend&, Numbers&)>& body) {
-  for_each_backend([&](Backend& backend) {
+  for_each_precision([&](Backend& backend) {
     for (int attempt = 0; attempt < 8; ++attempt) {
       Numbers numbers(backend);
       body(backend, numbers);
@@ -131,7 +131,7 @@ TEST_CASE("streams: products run on all of them, side by side") {
   constexpr std::int64_t m = 40, k = 700, columns = 24;
   const std::vector<float> left = random_values(m * k, 2), right = random_values(k * columns, 3);
   const std::vector<double> expected = naive_product(to_double(left), to_double(right), m, k, columns);
-  for_each_backend([&](Backend& backend) {
+  for_each_precision([&](Backend& backend) {
     const Buffer<float> a = to_device(backend, left), b = to_device(backend, right);
     std::vector<Buffer<float>> products;
     for (int i = 0; i < stream_count; ++i) products.push_back(garbage(backend, m * columns));
@@ -206,7 +206,7 @@ TEST_CASE("streams: a capture that failed is over") {
 }
 
 TEST_CASE("streams: one inside of another is refused") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     if (!backend.has_streams()) return;
     backend.on_stream(Stream::beside, [&] {
       CHECK_THROWS_AS(backend.on_stream(Stream::narrow, [] {}), Error);

@@ -117,7 +117,7 @@ class Reference {
 
 TEST_CASE("two arenas, two tapes and a state: an adversarial pair trains as the algorithm says, captured too",
           "[tape]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Adversaries game(backend), by_parts(backend);
     Reference reference(game);
     for (int t = 1; t <= 8; ++t) {
@@ -143,7 +143,7 @@ TEST_CASE("two arenas, two tapes and a state: an adversarial pair trains as the 
 }
 
 TEST_CASE("a program goes on from its arenas and states with the same bits", "[tape]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Adversaries whole(backend), first(backend), second(backend);
     for (int i = 0; i < 7; ++i) whole.step->run();
     for (int i = 0; i < 3; ++i) first.step->run();
@@ -168,7 +168,7 @@ TEST_CASE("a program goes on from its arenas and states with the same bits", "[t
 }
 
 TEST_CASE("a learning rate follows its schedule in a captured step", "[tape]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Adversaries changed(backend), constant(backend);
     for (int i = 0; i < 3; ++i) {
       changed.step->run();
@@ -187,7 +187,7 @@ TEST_CASE("a learning rate follows its schedule in a captured step", "[tape]") {
 }
 
 TEST_CASE("an arena of a step without gradient moves on its moments alone", "[tape]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Program program(backend, 3);
     Arena &moved = program.arena("moved", at_rate(0.1)), &resting = program.arena("resting", at_rate(0.1));
     const Tensor p = program.parameter(moved, "p", rows, width, xavier_normal());
@@ -222,7 +222,7 @@ TEST_CASE("an arena of a step without gradient moves on its moments alone", "[ta
 }
 
 TEST_CASE("recording refuses what would go wrong in silence", "[tape]") {
-  for_each_backend([](Backend& backend) {
+  for_each_precision([](Backend& backend) {
     Program program(backend, 1);
     Arena& arena = program.arena("main", {});
     Tape &tape = program.tape("training", {&arena}), &other = program.tape("other", {});

@@ -142,7 +142,7 @@ TEST_CASE("training steps of a model are the same on every backend") {
       std::pair(build_of("slmrec+sea", "l2"), 6), std::pair(build_of("bm3+sea", "l2"), 6));
   CpuBackend cpu(1);
   const Trained reference = train(cpu, build, steps, false);
-  for_each_backend([&, &build = build, steps = steps](Backend& backend) {
+  for_each_precision([&, &build = build, steps = steps](Backend& backend) {
     const Trained trained = train(backend, build, steps, false);
     REQUIRE(trained.losses.size() == reference.losses.size());
     float largest = 0.0f;
@@ -163,7 +163,7 @@ TEST_CASE("captured training steps give the bits of steps done operator by opera
        {std::pair(build_of(settings_of(Align::solosim, Distance::club)), 6),
         std::pair(build_of("freedom+sea"), 7), std::pair(build_of("layergcn"), 7),
         std::pair(build_of("dualgnn"), 7), std::pair(build_of("lattice+sea"), 13)}) {
-    for_each_backend([&, &build = build, steps = steps](Backend& backend) {
+    for_each_precision([&, &build = build, steps = steps](Backend& backend) {
       const Trained captured = train(backend, build, steps, false), done = train(backend, build, steps, true);
       CHECK((captured.losses == done.losses));
       CHECK((captured.representations == done.representations));

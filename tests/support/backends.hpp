@@ -11,8 +11,12 @@
 namespace sea::test {
 
 /// Calls `body` with every backend present, on several numbers of threads where that applies; each failure
-/// names the backend. Every operator test runs inside.
+/// names the backend. Every operator test runs inside. Emulated, on several schedules, which must bring the
+/// same bits back to the host.
 void for_each_backend(const std::function<void(Backend&)>& body);
+
+/// The same, and on CUDA in other precisions of dense products too: for what takes such products.
+void for_each_precision(const std::function<void(Backend&)>& body);
 
 /// Whether the backends are kernels run on the CPU, where some sizes would take minutes.
 extern const bool emulated;

@@ -155,6 +155,10 @@ Operator with_gradients(Operator described, const std::vector<std::size_t>& want
   return described;
 }
 
+void on_backends(const Operator& described, const std::function<void(Backend&)>& body) {
+  (described.products ? for_each_precision : for_each_backend)(body);
+}
+
 }  // namespace
 
 std::vector<std::vector<float>> run_operator(Backend& backend, const Operator& described) {
@@ -166,7 +170,7 @@ void check_operator(const Operator& described) {
   const Values expected = expected_values(described);
   const std::vector<NanCase> with_nan = nan_cases(described);
   const std::vector<Layouts> all = all_layouts(described.inputs.size() + described.outputs.size());
-  for_each_backend([&](Backend& backend) {
+  on_backends(described, [&](Backend& backend) {
     for (std::size_t number = 0; number < all.size(); ++number) {
       INFO("layout " << number);
       check_values(described, call(backend, described, values, all[number]), expected);
@@ -182,14 +186,14 @@ void check_operator(const Operator& described) {
 void check_outputs(const Operator& described) {
   const std::vector<std::vector<float>> values = values_of(described);
   const Values expected = expected_values(described);
-  for_each_backend([&](Backend& backend) {
+  on_backends(described, [&](Backend& backend) {
     check_values(described, call(backend, described, values, in_packs), expected);
     check_values(described, call(backend, described, values, out_of_line), expected);
   });
 }
 
 void check_refuses(const Operator& described, const std::vector<std::size_t>& free) {
-  for_each_backend([&](Backend& backend) {
+  on_backends(described, [&](Backend& backend) {
     const std::size_t inputs = described.inputs.size(), matrices = inputs + described.outputs.size();
     for (std::size_t changed = 0; changed < matrices; ++changed) {
       if (std::find(free.begin(), free.end(), changed) != free.end()) continue;
@@ -208,7 +212,7 @@ void check_refuses(const Operator& described, const std::vector<std::size_t>& fr
 
 void check_in_place(const Operator& described, const std::vector<std::size_t>& inputs) {
   const std::vector<std::vector<float>> values = values_of(described);
-  for_each_backend([&](Backend& backend) {
+  on_backends(described, [&](Backend& backend) {
     for (const Layouts& layout : {Layouts(in_packs), Layouts(out_of_line)}) {
       const std::vector<float> expected = call(backend, described, values, layout)[0];
       for (const std::size_t taken : inputs) {

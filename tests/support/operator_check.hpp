@@ -40,6 +40,7 @@ struct Operator {
   double floor = 1e-3;              ///< what a norm counts as at least
   Reference differences = nullptr;  ///< what the reference must equal itself
   NanCheck nan = NanCheck::as_reference;
+  bool products = false;  ///< takes dense products, whose precision may be chosen on CUDA
 };
 
 /// On every backend: the outputs are the reference's, however the rows lie, all matrices alike and each of
