@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
@@ -240,15 +240,14 @@ void run_compare(const CompareOptions& options) {
 
 void add_compare(CLI::App& app) {
   auto options = std::make_shared<CompareOptions>();
-  CLI::App* command = app.add_subcommand("compare", "differences of trained runs, user by user");
-  command
-      ->add_option("RUN", options->runs, "folders of runs, or of several seeds; the first is the reference")
-      ->required();
-  add_evaluation_options(*command, options->evaluation);
-  command->add_option("--intervals", options->intervals,
-                      "resamples of the users for the bootstrap intervals (default: 1000)");
-  command->add_option("--output", options->output, "file that ends in .json or .tsv, to write as well");
-  command->callback([options] { run_compare(*options); });
+  Command command(app, "compare", "differences of trained runs, user by user");
+  command.option("RUN", options->runs, "folders of runs, or of several seeds; the first is the reference")
+      .required();
+  add_evaluation_options(command, options->evaluation);
+  command.option("--intervals", options->intervals,
+                 "resamples of the users for the bootstrap intervals (default: 1000)");
+  command.option("--output", options->output, "file that ends in .json or .tsv, to write as well");
+  command.run([options] { run_compare(*options); });
 }
 
 }  // namespace sea

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/key.hpp"
 #include "data/atomic_file.hpp"
@@ -172,18 +172,18 @@ void run_evaluate(const EvaluateOptions& options) {
 
 void add_evaluate(CLI::App& app) {
   auto options = std::make_shared<EvaluateOptions>();
-  CLI::App* command = app.add_subcommand("evaluate", "metrics of a trained run");
-  command->add_option("RUN", options->run, "folder of the run")->required();
-  add_evaluation_options(*command, options->evaluation);
-  command->add_option("--groups", options->groups,
-                      "also by groups: popularity (fifths of the items), cold (items), history (of users), "
-                      "or all");
-  command->add_option("--intervals", options->intervals,
-                      "bootstrap intervals (95 %) of so many resamples of the users, as in 1000");
-  command->add_option("--output", options->output, "file that ends in .json, to write as well");
-  command->add_option("--per-user", options->per_user,
-                      "file that ends in .tsv or .npz, with every user's metrics");
-  command->callback([options] { run_evaluate(*options); });
+  Command command(app, "evaluate", "metrics of a trained run");
+  command.option("RUN", options->run, "folder of the run").required();
+  add_evaluation_options(command, options->evaluation);
+  command.option("--groups", options->groups,
+                 "also by groups: popularity (fifths of the items), cold (items), history (of users), "
+                 "or all");
+  command.option("--intervals", options->intervals,
+                 "bootstrap intervals (95 %) of so many resamples of the users, as in 1000");
+  command.option("--output", options->output, "file that ends in .json, to write as well");
+  command.option("--per-user", options->per_user,
+                 "file that ends in .tsv or .npz, with every user's metrics");
+  command.run([options] { run_evaluate(*options); });
 }
 
 }  // namespace sea

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/registry.hpp"
 #include "data/npy.hpp"
@@ -97,18 +97,18 @@ void run_export(const ExportOptions& options) {
 
 void add_export(CLI::App& app) {
   auto options = std::make_shared<ExportOptions>();
-  CLI::App* command = app.add_subcommand(
-      "export", "user and item vectors of a trained run; their inner product is the score (pamd: its parts)");
-  command->add_option("RUN", options->run, "folder of the run")->required();
-  command->add_option("--output", options->output, "file that ends in .npz or .safetensors")->required();
-  command->add_flag("--parts", options->parts,
-                    "the items' generic and unique parts too, computed from the data");
-  command->add_option("--data", options->data, "folder of the data set, where it has moved");
-  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
-  command->callback([options, command] {
+  Command command(
+      app, "export",
+      "user and item vectors of a trained run; their inner product is the score (pamd: its parts)");
+  command.option("RUN", options->run, "folder of the run").required();
+  command.option("--output", options->output, "file that ends in .npz or .safetensors").required();
+  command.flag("--parts", options->parts, "the items' generic and unique parts too, computed from the data");
+  command.option("--data", options->data, "folder of the data set, where it has moved");
+  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.run([options, command] {
     for (const char* name : {"--data", "--device", "--threads"}) {
-      if (command->count(name) > 0 && !options->parts)
+      if (command.has(name) && !options->parts)
         throw UsageError(fmt::format("{}: goes with --parts alone; without it no data is read", name));
     }
     run_export(*options);

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "data/features.hpp"
 #include "data/file_bytes.hpp"
@@ -151,9 +151,9 @@ void run_info(const fs::path& folder) {
 
 void add_info(CLI::App& app) {
   auto folder = std::make_shared<fs::path>();
-  CLI::App* command = app.add_subcommand("info", "what a data set holds, and whether it can be used");
-  command->add_option("DATA", *folder, "folder of the data set")->required();
-  command->callback([folder] { run_info(*folder); });
+  Command command(app, "info", "what a data set holds, and whether it can be used");
+  command.option("DATA", *folder, "folder of the data set").required();
+  command.run([folder] { run_info(*folder); });
 }
 
 }  // namespace sea

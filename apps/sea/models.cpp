@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/reference.hpp"
 #include "configuration/registry.hpp"
@@ -39,10 +39,10 @@ void print_models() {
 }  // namespace
 
 void add_models(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("models", "the models and their configuration keys");
+  Command command(app, "models", "the models and their configuration keys");
   const auto markdown = std::make_shared<bool>(false);
-  command->add_flag("--markdown", *markdown, "as the tables of docs/configuration.md");
-  command->callback([markdown] {
+  command.flag("--markdown", *markdown, "as the tables of docs/configuration.md");
+  command.run([markdown] {
     if (*markdown) {
       write_stdout(markdown_reference());
     } else {

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <limits>
 #include <optional>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/registry.hpp"
 #include "data/npy.hpp"
@@ -144,14 +144,14 @@ void run_neighbours(const NeighbourOptions& options) {
 
 void add_neighbours(CLI::App& app) {
   auto options = std::make_shared<NeighbourOptions>();
-  CLI::App* command = app.add_subcommand("neighbours", "the item graph of a trained run as data");
-  command->add_option("RUN", options->run, "folder of the run")->required();
-  command->add_option("--output", options->output,
-                      "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
-  command->add_option("--data", options->data, "folder of the data set, where it has moved");
-  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
-  command->callback([options] { run_neighbours(*options); });
+  Command command(app, "neighbours", "the item graph of a trained run as data");
+  command.option("RUN", options->run, "folder of the run").required();
+  command.option("--output", options->output,
+                 "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
+  command.option("--data", options->data, "folder of the data set, where it has moved");
+  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.run([options] { run_neighbours(*options); });
 }
 
 }  // namespace sea

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <numeric>
 #include <optional>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "id_finder.hpp"
 #include "newcomers.hpp"
@@ -100,35 +100,31 @@ void run_recommend(const RecommendOptions& options) {
 
 void add_recommend(CLI::App& app) {
   auto options = std::make_shared<RecommendOptions>();
-  CLI::App* command = app.add_subcommand("recommend", "the best items for users of a trained run");
-  command->add_option("RUN", options->run, "folder of the run")->required();
-  constexpr int many = 1 << 20;
+  Command command(app, "recommend", "the best items for users of a trained run");
+  command.option("RUN", options->run, "folder of the run").required();
   command
-      ->add_option("--user", options->users.ids,
-                   "users, as in 7,12: by original id where u_id_mapping.csv is, else by number")
-      ->expected(1, many);
-  command->add_option("--user-index", options->users.numbers, "users by number, as in 7,12")
-      ->expected(1, many);
-  command->add_option("--user-file", options->users.file, "file of users, one per line, named as for --user");
-  command->add_flag("--all", options->users.all, "every user");
-  command->add_option(
-      "--history", options->newcomers.history,
-      "file of people who were not in training, lines of a person and an item, parted by a tab");
-  command->add_option(
-      "--new-items", options->newcomers.new_items,
-      "folder with the features of items that were not in training, in files named as the data's");
-  command->add_option("--candidates", options->candidates, "file of the items to rank, one per line");
-  command->add_option("--without", options->without, "file of items to leave out, one per line");
-  command->add_option("--top-k", options->top_k, "items per user (default: 20)");
-  command->add_option("--exclude", options->exclude, "train: leave out the training items alone")
-      ->transform(CLI::IsMember({"train"}, CLI::ignore_case));
-  command->add_flag("--include-seen", options->include_seen, "leave out nothing");
-  command->add_option("--output", options->output,
-                      "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
-  command->add_option("--data", options->data, "folder of the data set, where it has moved");
-  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
-  command->callback([options] { run_recommend(*options); });
+      .option("--user", options->users.ids,
+              "users, as in 7,12: by original id where u_id_mapping.csv is, else by number")
+      .several();
+  command.option("--user-index", options->users.numbers, "users by number, as in 7,12").several();
+  command.option("--user-file", options->users.file, "file of users, one per line, named as for --user");
+  command.flag("--all", options->users.all, "every user");
+  command.option("--history", options->newcomers.history,
+                 "file of people who were not in training, lines of a person and an item, parted by a tab");
+  command.option("--new-items", options->newcomers.new_items,
+                 "folder with the features of items that were not in training, in files named as the data's");
+  command.option("--candidates", options->candidates, "file of the items to rank, one per line");
+  command.option("--without", options->without, "file of items to leave out, one per line");
+  command.option("--top-k", options->top_k, "items per user (default: 20)");
+  command.option("--exclude", options->exclude, "train: leave out the training items alone")
+      .one_of({"train"});
+  command.flag("--include-seen", options->include_seen, "leave out nothing");
+  command.option("--output", options->output,
+                 "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
+  command.option("--data", options->data, "folder of the data set, where it has moved");
+  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.run([options] { run_recommend(*options); });
 }
 
 }  // namespace sea

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <limits>
 #include <utility>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/key.hpp"
 #include "sea/device_csr.hpp"
@@ -61,23 +61,21 @@ fs::path EvaluationOptions::file(const fs::path& run) const {
   return checkpoint == "best" ? best_file(run) : checkpoint_file(run);
 }
 
-void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
-  command.add_option("--split", options.split, "valid or test (default: test)")
-      ->transform(CLI::IsMember({"valid", "test"}, CLI::ignore_case));
-  command.add_option("--top-k", options.top_k, "cut-offs, as in 10,20 (default: those of the run)");
-  command.add_option("--metrics", options.metrics,
-                     "as in recall,ndcg: recall, ndcg, precision, map, hit, mrr, averagepopularity, "
-                     "itemcoverage, giniindex (default: all)");
-  command.add_option("--checkpoint", options.checkpoint, "best or last (default: best)")
-      ->transform(CLI::IsMember({"best", "last"}, CLI::ignore_case));
-  command.add_flag("--warm-items", options.warm_items,
-                   "leave out held-out pairs whose item has no training pair");
-  command.add_flag("--mask-validation", options.mask_validation,
-                   "leave a user's validation items out of the ranking for test, as RecBole does");
-  command.add_option("--seed", options.seed, "of the resamples (default: 999)");
-  command.add_option("--data", options.data, "folder of the data set, where it has moved");
-  command.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
-  command.add_option("--threads", options.threads, "of the processor; 0 takes all");
+void add_evaluation_options(Command& command, EvaluationOptions& options) {
+  command.option("--split", options.split, "valid or test (default: test)").one_of({"valid", "test"});
+  command.option("--top-k", options.top_k, "cut-offs, as in 10,20 (default: those of the run)");
+  command.option("--metrics", options.metrics,
+                 "as in recall,ndcg: recall, ndcg, precision, map, hit, mrr, averagepopularity, "
+                 "itemcoverage, giniindex (default: all)");
+  command.option("--checkpoint", options.checkpoint, "best or last (default: best)").one_of({"best", "last"});
+  command.flag("--warm-items", options.warm_items,
+               "leave out held-out pairs whose item has no training pair");
+  command.flag("--mask-validation", options.mask_validation,
+               "leave a user's validation items out of the ranking for test, as RecBole does");
+  command.option("--seed", options.seed, "of the resamples (default: 999)");
+  command.option("--data", options.data, "folder of the data set, where it has moved");
+  command.option("--device", options.device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options.threads, "of the processor; 0 takes all");
 }
 
 std::uint64_t resampling_seed(const EvaluationOptions& options) {

@@ -6,13 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "command.hpp"
 #include "run_data.hpp"
 #include "sea/backend.hpp"
 #include "training/group_evaluation.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace sea {
 
@@ -34,7 +31,7 @@ struct EvaluationOptions {
   std::filesystem::path file(const std::filesystem::path& run) const;
 };
 
-void add_evaluation_options(CLI::App& command, EvaluationOptions& options);
+void add_evaluation_options(Command& command, EvaluationOptions& options);
 
 /// How many resamples an interval may ask for.
 inline constexpr std::int64_t fewest_resamples = 100, most_resamples = 100'000;

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iterator>
 #include <map>
 #include <numeric>
 #include <optional>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/registry.hpp"
 #include "data/graph.hpp"
@@ -234,31 +234,28 @@ void run_similar(const SimilarOptions& options) {
 
 void add_similar(CLI::App& app) {
   auto options = std::make_shared<SimilarOptions>();
-  CLI::App* command = app.add_subcommand("similar", "the items most like an item, or the users like a user");
-  command->add_option("RUN", options->run, "folder of the run")->required();
-  constexpr int many = 1 << 20;
+  Command command(app, "similar", "the items most like an item, or the users like a user");
+  command.option("RUN", options->run, "folder of the run").required();
   command
-      ->add_option("--item", options->items,
-                   "items, as in 7,12: by original id where i_id_mapping.csv is, else by number")
-      ->expected(1, many);
-  command->add_option("--item-index", options->item_numbers, "items by number, as in 7,12")
-      ->expected(1, many);
-  command->add_option("--user", options->users, "users, likewise")->expected(1, many);
-  command->add_option("--user-index", options->user_numbers, "users by number, as in 7,12")
-      ->expected(1, many);
+      .option("--item", options->items,
+              "items, as in 7,12: by original id where i_id_mapping.csv is, else by number")
+      .several();
+  command.option("--item-index", options->item_numbers, "items by number, as in 7,12").several();
+  command.option("--user", options->users, "users, likewise").several();
+  command.option("--user-index", options->user_numbers, "users by number, as in 7,12").several();
   command
-      ->add_option("--by", options->by,
-                   "representation, generic, unique or features: what is compared (default: representation)")
-      ->transform(CLI::IsMember({"representation", "generic", "unique", "features"}, CLI::ignore_case));
-  command->add_option("--modality", options->modality, "visual, textual or both (default: both)")
-      ->transform(CLI::IsMember({"visual", "textual", "both"}, CLI::ignore_case));
-  command->add_option("--top-k", options->top_k, "how many for each (default: 20)");
-  command->add_option("--output", options->output,
-                      "file that ends in .tsv or .jsonl, or - for stdout (default: .tsv on stdout)");
-  command->add_option("--data", options->data, "folder of the data set, where it has moved");
-  command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->threads, "of the processor; 0 takes all");
-  command->callback([options] { run_similar(*options); });
+      .option("--by", options->by,
+              "representation, generic, unique or features: what is compared (default: representation)")
+      .one_of({"representation", "generic", "unique", "features"});
+  command.option("--modality", options->modality, "visual, textual or both (default: both)")
+      .one_of({"visual", "textual", "both"});
+  command.option("--top-k", options->top_k, "how many for each (default: 20)");
+  command.option("--output", options->output,
+                 "file that ends in .tsv or .jsonl, or - for stdout (default: .tsv on stdout)");
+  command.option("--data", options->data, "folder of the data set, where it has moved");
+  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.run([options] { run_similar(*options); });
 }
 
 }  // namespace sea

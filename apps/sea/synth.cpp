@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "data/file_bytes.hpp"
 #include "output.hpp"
@@ -107,20 +107,18 @@ void run_synth(const SynthCommand& command) {
 
 void add_synth(CLI::App& app) {
   auto options = std::make_shared<SynthCommand>();
-  CLI::App* command =
-      app.add_subcommand("synth", "make a synthetic data set, or synthetic features for a real one");
-  command->add_option("OUTPUT", options->output, "folder to make; it must not exist")->required();
-  command->add_option("--preset", options->preset,
-                      "small (default), or the paper's sizes: baby, sports, clothing");
-  command->add_option("--users", options->users, "in place of the preset's");
-  command->add_option("--items", options->items, "likewise");
-  command->add_option("--interactions", options->interactions, "likewise");
-  command->add_option("--visual-dim", options->visual_width, "columns of image_feat.npy");
-  command->add_option("--textual-dim", options->textual_width, "columns of text_feat.npy");
-  command->add_option("--seed", options->seed, "the same seed makes the same data (default: 999)");
-  command->add_option("--like", options->like,
-                      "keep this data set's interactions and make features for them");
-  command->callback([options] { run_synth(*options); });
+  Command command(app, "synth", "make a synthetic data set, or synthetic features for a real one");
+  command.option("OUTPUT", options->output, "folder to make; it must not exist").required();
+  command.option("--preset", options->preset,
+                 "small (default), or the paper's sizes: baby, sports, clothing");
+  command.option("--users", options->users, "in place of the preset's");
+  command.option("--items", options->items, "likewise");
+  command.option("--interactions", options->interactions, "likewise");
+  command.option("--visual-dim", options->visual_width, "columns of image_feat.npy");
+  command.option("--textual-dim", options->textual_width, "columns of text_feat.npy");
+  command.option("--seed", options->seed, "the same seed makes the same data (default: 999)");
+  command.option("--like", options->like, "keep this data set's interactions and make features for them");
+  command.run([options] { run_synth(*options); });
 }
 
 }  // namespace sea

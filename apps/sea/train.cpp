@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/registry.hpp"
 #include "data/dataset.hpp"
@@ -241,23 +241,20 @@ void run_train(const TrainOptions& options) {
 
 void add_train(CLI::App& app) {
   auto options = std::make_shared<TrainOptions>();
-  CLI::App* command = app.add_subcommand("train", "train a model");
-  command->add_option("DATA", options->data, "folder of the data set")->required();
-  command->add_option("--model", options->request.model, "see sea models (default: sea)");
-  command->add_option("--config", options->request.config,
-                      "JSON file of configuration keys, comments allowed");
-  command->add_option("--set", options->request.assignments, "key=value, as often as there are keys to set")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->take_all();
-  command->add_option("--device", options->request.device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->request.threads, "of the processor; 0 takes all");
-  command->add_option("--output", options->output, "folder of the run (default: runs/DATA-MODEL-SEED)");
-  command->add_option("--seed", options->request.seed, "one seed, or several: 999,1000");
-  command->add_option("--epochs", options->request.epochs, "at most so many passes over the data");
-  command->add_flag("--resume", options->resume, "go on with a run that was interrupted");
-  command->add_flag("--quiet", options->quiet, "no progress, no notices");
-  command->callback([options] { run_train(*options); });
+  Command command(app, "train", "train a model");
+  command.option("DATA", options->data, "folder of the data set").required();
+  command.option("--model", options->request.model, "see sea models (default: sea)");
+  command.option("--config", options->request.config, "JSON file of configuration keys, comments allowed");
+  command.option("--set", options->request.assignments, "key=value, as often as there are keys to set")
+      .repeated();
+  command.option("--device", options->request.device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options->request.threads, "of the processor; 0 takes all");
+  command.option("--output", options->output, "folder of the run (default: runs/DATA-MODEL-SEED)");
+  command.option("--seed", options->request.seed, "one seed, or several: 999,1000");
+  command.option("--epochs", options->request.epochs, "at most so many passes over the data");
+  command.flag("--resume", options->resume, "go on with a run that was interrupted");
+  command.flag("--quiet", options->quiet, "no progress, no notices");
+  command.run([options] { run_train(*options); });
 }
 
 }  // namespace sea

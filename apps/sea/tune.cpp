@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -12,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "command.hpp"
 #include "commands.hpp"
 #include "configuration/registry.hpp"
 #include "data/dataset.hpp"
@@ -294,31 +294,29 @@ void run_tune(const TuneOptions& options) {
 
 void add_tune(CLI::App& app) {
   auto options = std::make_shared<TuneOptions>();
-  CLI::App* command =
-      app.add_subcommand("tune", "train combinations of settings, all of a grid or drawn ones");
+  Command command(app, "tune", "train combinations of settings, all of a grid or drawn ones");
   const auto add_list = [&](const char* name, std::vector<std::string>& list, const char* meaning) {
-    command->add_option(name, list, meaning)->expected(1)->allow_extra_args(false)->take_all();
+    command.option(name, list, meaning).repeated();
   };
-  command->add_option("DATA", options->data, "folder of the data set")->required();
+  command.option("DATA", options->data, "folder of the data set").required();
   add_list("--grid", options->grid, "key=value,value,... as often as there are keys to search");
   add_list("--range", options->ranges, "key=low:high or key=low:high:log, to draw from with --random");
-  command->add_option("--random", options->random, "so many combinations, drawn, in place of all");
-  command->add_option("--search-seed", options->search_seed, "of the draws (default: 999)");
-  command->add_option("--budget", options->budget, "epochs of all runs together");
-  command->add_flag("--halving", options->halving, "train all a little, the better half further, and so on");
-  command->add_option("--model", options->request.model, "see sea models (default: sea)");
-  command->add_option("--config", options->request.config,
-                      "JSON file of configuration keys, comments allowed");
+  command.option("--random", options->random, "so many combinations, drawn, in place of all");
+  command.option("--search-seed", options->search_seed, "of the draws (default: 999)");
+  command.option("--budget", options->budget, "epochs of all runs together");
+  command.flag("--halving", options->halving, "train all a little, the better half further, and so on");
+  command.option("--model", options->request.model, "see sea models (default: sea)");
+  command.option("--config", options->request.config, "JSON file of configuration keys, comments allowed");
   add_list("--set", options->request.assignments, "key=value of all runs, as often as there are keys to set");
-  command->add_option("--jobs", options->jobs, "runs at a time (default: 1)");
-  command->add_option("--device", options->request.device, "auto, cpu, cuda or cuda:N");
-  command->add_option("--threads", options->request.threads, "of the processor, for all runs; 0 takes all");
-  command->add_option("--output", options->output, "folder of the search (default: runs/DATA-MODEL-tune)");
-  command->add_option("--seed", options->request.seed, "of every run");
-  command->add_option("--epochs", options->request.epochs, "of a run at most");
-  command->add_flag("--resume", options->resume, "go on with a search that was interrupted");
-  command->add_flag("--quiet", options->quiet, "no progress, no notices");
-  command->callback([options] { run_tune(*options); });
+  command.option("--jobs", options->jobs, "runs at a time (default: 1)");
+  command.option("--device", options->request.device, "auto, cpu, cuda or cuda:N");
+  command.option("--threads", options->request.threads, "of the processor, for all runs; 0 takes all");
+  command.option("--output", options->output, "folder of the search (default: runs/DATA-MODEL-tune)");
+  command.option("--seed", options->request.seed, "of every run");
+  command.option("--epochs", options->request.epochs, "of a run at most");
+  command.flag("--resume", options->resume, "go on with a search that was interrupted");
+  command.flag("--quiet", options->quiet, "no progress, no notices");
+  command.run([options] { run_tune(*options); });
 }
 
 }  // namespace sea
