@@ -48,6 +48,11 @@ void Command::flag(const std::string& name, bool& value, const std::string& mean
   app_->add_flag(name, value, meaning);
 }
 
+void Command::device_options(std::string& device, std::string& threads) {
+  option("--device", device, "auto, cpu, cuda or cuda:N");
+  option("--threads", threads, "of the processor; 0 takes all");
+}
+
 bool Command::has(const std::string& name) const {
   return app_->count(name) > 0;
 }

@@ -39,6 +39,8 @@ class Command {
   template <class T>
   CommandOption option(const std::string& name, T& value, const std::string& meaning);
   void flag(const std::string& name, bool& value, const std::string& meaning);
+  /// --device and --threads, where a command computes by itself.
+  void device_options(std::string& device, std::string& threads);
   /// Whether the option was given.
   bool has(const std::string& name) const;
   /// Called when all options have their values.

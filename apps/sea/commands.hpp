@@ -4,7 +4,7 @@
 #include <string>
 
 namespace CLI {
-class App;  // its header is for the files that declare options: it takes seconds to compile
+class App;
 }
 
 namespace sea {

@@ -104,8 +104,7 @@ void add_export(CLI::App& app) {
   command.option("--output", options->output, "file that ends in .npz or .safetensors").required();
   command.flag("--parts", options->parts, "the items' generic and unique parts too, computed from the data");
   command.option("--data", options->data, "folder of the data set, where it has moved");
-  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.device_options(options->device, options->threads);
   command.run([options, command] {
     for (const char* name : {"--data", "--device", "--threads"}) {
       if (command.has(name) && !options->parts)

@@ -149,8 +149,7 @@ void add_neighbours(CLI::App& app) {
   command.option("--output", options->output,
                  "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
   command.option("--data", options->data, "folder of the data set, where it has moved");
-  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.device_options(options->device, options->threads);
   command.run([options] { run_neighbours(*options); });
 }
 

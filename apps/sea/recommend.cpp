@@ -122,8 +122,7 @@ void add_recommend(CLI::App& app) {
   command.option("--output", options->output,
                  "file that ends in .tsv, .jsonl or .npz, or - for stdout (default: .tsv on stdout)");
   command.option("--data", options->data, "folder of the data set, where it has moved");
-  command.option("--device", options->device, "auto, cpu, cuda or cuda:N");
-  command.option("--threads", options->threads, "of the processor; 0 takes all");
+  command.device_options(options->device, options->threads);
   command.run([options] { run_recommend(*options); });
 }
 

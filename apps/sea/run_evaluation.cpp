@@ -74,8 +74,7 @@ void add_evaluation_options(Command& command, EvaluationOptions& options) {
                "leave a user's validation items out of the ranking for test, as RecBole does");
   command.option("--seed", options.seed, "of the resamples (default: 999)");
   command.option("--data", options.data, "folder of the data set, where it has moved");
-  command.option("--device", options.device, "auto, cpu, cuda or cuda:N");
-  command.option("--threads", options.threads, "of the processor; 0 takes all");
+  command.device_options(options.device, options.threads);
 }
 
 std::uint64_t resampling_seed(const EvaluationOptions& options) {
