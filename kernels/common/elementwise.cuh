@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "common/launch.cuh"
 
 namespace sea::cuda {
@@ -37,14 +39,19 @@ __device__ __forceinline__ void store_pack(float* address, const Pack<width>& pa
   }
 }
 
+constexpr std::int64_t most_blocks_along_y = 65'535;
+
 /// Threads for the elements of a matrix, one for each `width` neighbouring columns of a row: rows down the
-/// first dimension of blocks and the second one of threads, columns along the others.
+/// first dimension of blocks and the second one of threads, columns along the others. A row of more blocks
+/// than CUDA has along y, as the values of a large learned graph are, goes on along z.
 inline Grid elementwise_grid(std::int64_t rows, std::int64_t columns, std::int64_t width) {
   const std::int64_t packs = blocks_of(columns, width);
   std::int64_t across = 1;
   while (across < packs && across < 256) across *= 2;
   const std::int64_t down = 256 / across;
-  return {dim3(grid_size(blocks_of(rows, down)), grid_size(blocks_of(packs, across))),
+  const std::int64_t blocks = blocks_of(packs, across);
+  const std::int64_t layers = std::max<std::int64_t>(blocks_of(blocks, most_blocks_along_y), 1);
+  return {dim3(grid_size(blocks_of(rows, down)), grid_size(blocks_of(blocks, layers)), grid_size(layers)),
           dim3(grid_size(across), grid_size(down))};
 }
 
@@ -53,10 +60,11 @@ __device__ __forceinline__ std::int64_t elementwise_row() {
   return static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
 }
 
-/// The first of its `width` columns.
+/// The first of its `width` columns, which may lie behind the last one of the matrix.
 template <int width>
 __device__ __forceinline__ std::int64_t elementwise_column() {
-  return (static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * width;
+  const std::int64_t block = static_cast<std::int64_t>(blockIdx.z) * gridDim.y + blockIdx.y;
+  return (block * blockDim.x + threadIdx.x) * width;
 }
 
 namespace detail {
