@@ -227,9 +227,9 @@ def fit(items):
     chunks = min(tiles, 64)
     blocks = min(chunks, MULTIPROCESSORS // 2)
     per_block = blocks_of(blocks_of(tiles, chunks), 1) * blocks_of(chunks, blocks)
-    shared = min(43456 + 18432 * per_block, 227 * 1024)
+    shared = min(43968 + 18432 * per_block, 227 * 1024)
     parameters = 1104
-    streamed = max(0, per_block - (227 * 1024 - 43456) // 18432) * blocks * 2.0 * 64 * 32 * 4
+    streamed = max(0, per_block - (227 * 1024 - 43968) // 18432) * blocks * 2.0 * 64 * 32 * 4
     return Launch("fit of q", "fit", "^fit_tiles_kernel", blocks, 256, shared, repeats=FIT_STEPS, barriers=FIT_STEPS,
                   trips={"around special": per_block, "special": 2 * per_block, "beside special": 4 * per_block,
                          "gathers": blocks_of(parameters, 256) * chunks / 16, "copies": 0}, l2=FIT_STEPS * (blocks * chunks * parameters * 4.0 + streamed))

@@ -430,8 +430,8 @@ bool in_shared_memory(const void* address, std::size_t bytes) {
 
 void start_copy(void* shared, const void* global, std::size_t bytes, bool valid, Site site) {
   const auto is_aligned = [&](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % bytes == 0; };
-  if (!is_aligned(shared) || (valid && !is_aligned(global)))
-    fail("an asynchronous copy is not aligned", site);
+  // Also where nothing is read: PTX makes no exception for it.
+  if (!is_aligned(shared) || !is_aligned(global)) fail("an asynchronous copy is not aligned", site);
   if (!in_shared_memory(shared, bytes)) fail("an asynchronous copy goes beyond shared memory", site);
   Thread& thread = *run->current;
   const PendingCopy copy{shared, valid ? global : nullptr, bytes, thread.copy_group};
