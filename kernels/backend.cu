@@ -35,10 +35,14 @@ std::unique_ptr<cuda::Context> make_context(const CudaSettings& settings) {
   context->device = settings.device;
   context->multiprocessors = attribute(cudaDevAttrMultiProcessorCount, settings.device);
   const int major = attribute(cudaDevAttrComputeCapabilityMajor, settings.device);
-  if (major < 8 || attribute(cudaDevAttrCooperativeLaunch, settings.device) == 0 ||
+  const int shared_memory = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, settings.device);
+  if (major < 8 || static_cast<std::size_t>(shared_memory) < cuda::least_shared_memory ||
+      attribute(cudaDevAttrCooperativeLaunch, settings.device) == 0 ||
       attribute(cudaDevAttrMemoryPoolsSupported, settings.device) == 0) {
-    throw Error("CUDA device " + std::to_string(settings.device) +
-                " cannot be used: compute capability 8.0, cooperative launches and memory pools are needed");
+    throw Error(
+        "CUDA device " + std::to_string(settings.device) +
+        " cannot be used: compute capability 8.0, 120 KB of shared memory a block (as an A100, H100 or "
+        "B200 has), cooperative launches and memory pools are needed");
   }
   cudaMemPoolProps properties{};
   properties.allocType = cudaMemAllocationTypePinned;

@@ -316,14 +316,10 @@ __global__ void __launch_bounds__(Tiling::threads, Tiling::blocks_per_multiproce
 
 /// Whether every operand can be copied 16 bytes at a time.
 inline bool update_aligned(const StackedHeads& heads, ConstMatrixView dm) {
-  // A copy that reads nothing, below the last row, is aligned as well.
-  const auto all_rows_aligned = [](ConstMatrixView matrix) {
-    return rows_aligned(matrix) && matrix.leading_dimension % 4 == 0 && matrix.columns % 4 == 0;
-  };
-  bool aligned = all_rows_aligned(dm);
+  bool aligned = copies_aligned(dm);
   for (int r = 0; r < heads.count; ++r) {
     const StackedHeads::Head& head = heads.head[r];
-    aligned = aligned && all_rows_aligned(head.weight) && head.first_column % 4 == 0;
+    aligned = aligned && copies_aligned(head.weight) && head.first_column % 4 == 0;
   }
   return aligned;
 }

@@ -225,8 +225,8 @@ class Backend {
   /// What follows on `stream` begins after what was noted. Nothing where nothing was.
   virtual void wait(Stream /*stream*/, int /*number*/) {}
   /// Captures the operators of `body` without doing them: no copy to or from the host and no allocation may
-  /// be among them, and each of them has been done once before. Null where capturing is of no use: where
-  /// operators are done as they are asked for.
+  /// be among them, and each of them has been done once before, on the same stream. Null where capturing is
+  /// of no use: where operators are done as they are asked for.
   virtual std::unique_ptr<CapturedGraph> capture(const std::function<void()>& body) {
     static_cast<void>(body);
     return nullptr;

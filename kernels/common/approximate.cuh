@@ -18,7 +18,7 @@ __device__ __forceinline__ float exp2_approx(float x) {
   return y;
 }
 
-/// 1 / x to 1 unit in the last place; 0 where that is subnormal. NaN stays NaN.
+/// 1 / x to 1 unit in the last place; 0 where that is subnormal, an infinity where x is. NaN stays NaN.
 __device__ __forceinline__ float reciprocal_approx(float x) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

@@ -144,6 +144,11 @@ void Blas::product(const char* operator_name, Transpose transpose_a, Transpose t
     return library_int(operator_name, std::max<std::int64_t>({x.leading_dimension, x.columns, 1}));
   };
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows : a.columns;
+  if (k == 0) {  // of which the library promises nothing
+    split_product(lane().stream, operator_name, false, transpose_a, transpose_b, alpha, a, b, beta, c,
+                  nullptr, static_cast<float*>(lane().workspace));
+    return;
+  }
   const cublasComputeType_t compute =
       settings_.matmul_precision == MatmulPrecision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   check_blas(cublas().gemm_ex(lane().handle, operation(transpose_b), operation(transpose_a),

@@ -12,6 +12,12 @@ inline bool rows_aligned(ConstMatrixView matrix) {
          (matrix.leading_dimension % 4 == 0 || matrix.rows <= 1);
 }
 
+/// Whether all rows can be copied 16 bytes at a time by `copy_async`, those included that a tile has below
+/// the last one, of which nothing is read but whose addresses must be aligned as well.
+inline bool copies_aligned(ConstMatrixView matrix) {
+  return rows_aligned(matrix) && matrix.leading_dimension % 4 == 0 && matrix.columns % 4 == 0;
+}
+
 /// Four neighbouring floats of a row, or one.
 template <int width>
 struct Pack {

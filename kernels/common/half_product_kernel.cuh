@@ -269,6 +269,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks_per_multiprocessor
   store_sums(product, task, at, sums);
   if constexpr (adds_rows<a_along, b_along>) {
     if (product.row_sums == nullptr || at.column > 0) return;
+    static_assert(Tile::rows == 32 * 4);
     float* of_warps = shared.buffer[0].a.values;  // which nobody reads behind the last step's barriers
 #pragma unroll
     for (int e = 0; e < 4; ++e) of_warps[warp * Tile::rows + 4 * lane + e] = row_sums[e];

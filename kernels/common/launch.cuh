@@ -21,6 +21,9 @@ struct Grid {
   bool cooperative = false;  ///< needed by `grid_sync`; all blocks must fit on the device at one time
 };
 
+/// What every kernel finds room in, of a block: what a device must have.
+inline constexpr std::size_t least_shared_memory = 120 * 1024;
+
 /// A number of blocks or threads as CUDA takes it.
 inline unsigned grid_size(std::int64_t count) {
   return static_cast<unsigned>(count);

@@ -36,6 +36,10 @@ struct Plan {
   double time = 0.0;
 };
 
+static_assert(sizeof(split::Buffer<tuned::LargeTiling, true, true>[tuned::LargeTiling::buffers]) <=
+                  least_shared_memory &&
+              sizeof(split::HalfShared<tuned::HalfTiling, true, true>) <= least_shared_memory);
+
 constexpr double time_of_launch = 8.0;  // of one more kernel
 
 template <class Tile>
@@ -71,8 +75,7 @@ split::Product planned(split::Product product, const Plan& plan, float* scratch)
 
 /// Whether all rows of both operands can be copied 16 bytes at a time.
 bool is_aligned(const split::Product& product) {
-  return rows_aligned(product.a) && rows_aligned(product.b) && product.a.columns % 4 == 0 &&
-         product.b.columns % 4 == 0;
+  return copies_aligned(product.a) && copies_aligned(product.b);
 }
 
 Plan plan_of_small_tiles(const split::Product& product) {

@@ -26,6 +26,7 @@ float exp2_approx(float x) {
 }
 
 float reciprocal_approx(float x) {
+  if (std::fpclassify(x) == FP_SUBNORMAL) x = std::copysign(0.0f, x);
   return off_by(static_cast<float>(1.0 / static_cast<double>(x)), x, 1);
 }
 
