@@ -7,13 +7,14 @@
 #   bash bench/gpu_check.sh OUT
 #
 # OUT/gpu_check.json holds a status, figures and the end of the log for each part, OUT/gpu_check.log everything,
-# OUT/predictions.tsv which predictions were right, OUT/tuned.cuh the fastest variants. Exits with 0 where nothing failed
+# OUT/predictions.tsv which predictions were right, OUT/tuned.cuh the fastest variants. Programs that the pack brings for
+# this GPU are not built. Exits with 0 where nothing failed
 # and the tests ran. $SEA_GPU_CHECK_MINUTES, of a slow machine, in place of 9.
 set -uo pipefail
 
 case ${1:-} in
   -h | --help)
-    sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   '' | -*)
@@ -155,9 +156,29 @@ unpack() {
   mkdir -p "$build" && (cd "$build" && within "$1" cmake -E tar xf "$pack/libraries.tar.xz")
 }
 
+# Where a toolkit or Python's packages have cuBLAS, with a colon between.
+cublas_folders() {
+  printf %s "${CUDA_PATH:-/usr/local/cuda}/lib64"
+  python3 - 2>/dev/null <<'END'
+import glob, os, sys
+libraries = [file for path in sys.path if path for file in glob.glob(path + "/nvidia/*/lib/libcublas.so.*")]
+print("".join(":" + folder for folder in sorted({os.path.dirname(file) for file in libraries})), end="")
+END
+}
+
+# Whether the pack's programs are for this GPU and start here; if not, all is built.
+ready_made_programs() {
+  [ "$(cat "$pack/programs_for")" = "$capability" ] ||
+    refuse "the pack's are for compute capability $(cat "$pack/programs_for"), this GPU has $capability" || return
+  (cd "$build" && within "$1" cmake -E tar xf "$pack/programs.tar.xz") || return
+  { "$bin/sea" --version && "$bin/operator_tests_cuda" --list-tags >/dev/null; } || refuse "they do not start here"
+}
+
 configure() {
   local arguments=(-S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DSEA_CUDA=ON -DSEA_WERROR=OFF
                    -DSEA_TESTS=ON -DSEA_BENCH=ON)
+  # Told, not asked of the driver by each run of the compiler, as "native" has it.
+  [ -z "$capability" ] || arguments+=(-DCMAKE_CUDA_ARCHITECTURES="$capability-real")
   local generator="Unix Makefiles" libraries=$build/usr
   command -v cmake >/dev/null || refuse "there is no cmake" || return
   if [ -d "$libraries" ]; then
@@ -196,6 +217,10 @@ has_target() {
 # build_those_of TARGET... LIMIT: those of the targets that this configuration has.
 build_those_of() {
   local target targets=() limit=${!#}
+  if [ "$ready_made" -eq 1 ]; then
+    echo "ready made"
+    return 0
+  fi
   for target in "${@:1:$#-1}"; do
     if has_target "$target"; then targets+=("$target"); fi
   done
@@ -208,9 +233,33 @@ skipped_of_log() {
   sed -n 's/^tests skipped: \([0-9]*\)$/\1/p' "$scratch/log" | tail -n 1
 }
 
+# names_of_tests FILE
+names_of_tests() {
+  "$bin/operator_tests_cuda" --list-test-names-only | sed '/^tests skipped\|^skipped /d; /^$/d' >"$1"
+}
+
+pattern_of() {  # a test's name as what asks for it alone
+  sed 's/[][,*\\]/\\&/g' <<<"$1"
+}
+
+# test_alone NAME: in a process of its own.
+test_alone() {
+  local output
+  output=$("$bin/operator_tests_cuda" "$(pattern_of "$1")" 2>&1) && return
+  printf 'FAILED ALONE: %s\n%s\n' "$1" "$(tail -n 15 <<<"$output")"
+}
+
 operator_tests() {
-  local name value status=0
+  local name value status=0 started=$SECONDS
   within "$1" "$bin/operator_tests_cuda" || status=$?
+  # A fault takes the device from all later tests of the process: which ones fail by themselves is told too.
+  if [ "$status" -ne 0 ]; then
+    names_of_tests "$scratch/tests"
+    tr '\n' '\0' <"$scratch/tests" |
+      within $(($1 - SECONDS + started + 1)) xargs -0 -n 1 -P 8 bash -c 'test_alone "$0"' >"$scratch/alone"
+    figure test_cases_failed_alone "$(grep -c '^FAILED ALONE: ' "$scratch/alone")"
+    cat "$scratch/alone"
+  fi
   sed -n -E 's/^All tests passed \(([0-9]+) assertions? in ([0-9]+) test cases?\).*/assertions \1\ntest_cases \2/p
              s/^test cases: *([0-9]+) \|.* ([0-9]+) failed.*/test_cases \1\ntest_cases_failed \2/p' "$scratch/log" |
     while read -r name value; do figure "$name" "$value"; done
@@ -253,11 +302,12 @@ train() {
 
 # sanitize_test TOOL NAME: one test under compute-sanitizer; its verdict goes to a file.
 sanitize_test() {
-  local tool=$1 name=$2 status=0 output pattern verdict=clean
+  local tool=$1 name=$2 status=0 output options=() verdict=clean
   output=$(mktemp "$scratch/sanitizer.XXXXXX")
-  pattern=$(sed 's/[][,*\\]/\\&/g' <<<"$name")
-  compute-sanitizer --tool "$tool" --error-exitcode 97 --print-limit 3 "$bin/operator_tests_cuda" "$pattern" \
-    >"$output" 2>&1 || status=$?
+  # Calls that fail on purpose, such as an allocation that nothing can hold, are no findings.
+  if [ "$tool" = memcheck ]; then options=(--report-api-errors no); fi
+  compute-sanitizer --tool "$tool" "${options[@]}" --error-exitcode 97 --print-limit 3 \
+    "$bin/operator_tests_cuda" "$(pattern_of "$name")" >"$output" 2>&1 || status=$?
   if grep -qiE 'device not supported|failed to initialize|unable to find injection|no such file' "$output"; then
     verdict=refused
   elif [ "$status" -ne 0 ]; then
@@ -272,8 +322,7 @@ sanitize() {
   local tool=$1 count clean errors refused
   command -v compute-sanitizer >/dev/null || refuse "there is no compute-sanitizer" || return
   : >"$scratch/$tool.verdicts" && : >"$scratch/$tool.findings"
-  "$bin/operator_tests_cuda" --list-test-names-only >"$scratch/tests"
-  sed -i '/^tests skipped\|^skipped /d; /^$/d' "$scratch/tests"
+  names_of_tests "$scratch/tests"
   count=$(wc -l <"$scratch/tests")
   tr '\n' '\0' <"$scratch/tests" |
     within "$2" xargs -0 -n 1 -P 8 bash -c 'sanitize_test "$0" "$1"' "$tool"
@@ -325,9 +374,23 @@ predicted_step() {
   number_of "$scratch/predicted" "$1"
 }
 
+# All that step_bench wrote, as one file.
+gather_steps() {
+  local file name between='{'
+  {
+    for file in "$scratch"/step_bench_*.json; do
+      name=${file##*/step_bench_}
+      printf '%s\n"%s": ' "$between" "${name%.json}"
+      cat "$file"
+      between=','
+    done
+    echo '}'
+  } >"$out/step_bench.json"
+}
+
 # step_benchmark NAME [KEY=VALUE | SEA_VARIABLE=VALUE]... LIMIT: steps with these settings and in this environment.
 step_benchmark() {
-  local limit=${!#} file=$out/step_bench_$1.json word environment=() settings=() name
+  local limit=${!#} file=$scratch/step_bench_$1.json word environment=() settings=() name
   [ -x "$bin/step_bench" ] || refuse "there is no step_bench" || return
   [ -d "$data/baby" ] || refuse "there are no data" || return
   for word in "${@:2:$#-2}"; do
@@ -339,6 +402,7 @@ step_benchmark() {
   done
   within "$limit" env "${environment[@]}" "$bin/step_bench" "$data/baby" --device cuda "${settings[@]}" --json "$file" ||
     return
+  gather_steps
   for name in seconds_per_step_median steps clock_mhz_before clock_mhz_after peak_memory_bytes; do
     figure "$name" "$(number_of "$file" "$name")"
   done
@@ -363,8 +427,8 @@ probes() {
 variants() {
   local name value
   [ -x "$bin/variants" ] || refuse "there is no variants" || return
-  within "$1" "$bin/variants" "$out/tuned.cuh" | tee "$out/variants.txt" || return
-  while read -r name value; do figure "$name" "$value"; done <"$out/variants.txt"
+  within "$1" "$bin/variants" "$out/tuned.cuh" | tee "$scratch/variants" || return
+  while read -r name value; do figure "$name" "$value"; done <"$scratch/variants"
 }
 
 # How many predictions were right.
@@ -377,7 +441,9 @@ predictions() {
 }
 
 kernel_resources() {
-  within "$1" bash "$repository/bench/kernel_resources.sh" "$build/kernels/libsea_cuda.a" |
+  local library=$build/kernels/libsea_cuda.a
+  [ -e "$library" ] || library=$bin/operator_tests_cuda
+  within "$1" bash "$repository/bench/kernel_resources.sh" "$library" |
     tee "$out/kernel_resources.md"
 }
 
@@ -389,6 +455,9 @@ gpu=$(first_line nvidia-smi --query-gpu=name --format=csv,noheader)
 driver=$(first_line nvidia-smi --query-gpu=driver_version --format=csv,noheader)
 nvidia-smi -L 2>/dev/null | grep -q '^GPU 0' || has_gpu=0
 if [ "$has_gpu" -eq 0 ]; then gpu=none; fi
+capability=$(first_line nvidia-smi --query-gpu=compute_cap --format=csv,noheader | tr -d .)
+[[ $capability =~ ^[0-9]+$ ]] || capability=
+ready_made=0
 for folder in "${CUDA_PATH:-/usr/local/cuda}" /usr/local/cuda; do
   if [ -x "$folder/bin/nvcc" ]; then export PATH=$PATH:$folder/bin; fi
   if [ -d "$folder/compute-sanitizer" ]; then export PATH=$PATH:$folder/compute-sanitizer; fi
@@ -405,15 +474,19 @@ export SEA_SHARED
 data=$scratch/data
 mkdir -p "$data"
 export bin scratch
-export -f sanitize_test
+export -f sanitize_test test_alone pattern_of
 echo "gpu: $gpu; driver: ${driver:-none}; nvcc: ${cuda:-none}; commit: $commit" | tee -a "$log"
 
 # ---- what is asked, the most important first
 
 rm -f "$out/predictions.tsv"
 part unpack 60 unpack
-if part configure 120 configure; then
-  part build 120 build_those_of operator_tests_cuda golden_replay_cuda sea_command step_bench
+if [ -e "$pack/programs.tar.xz" ] && part ready_made 30 ready_made_programs; then
+  ready_made=1
+  folders=$(cublas_folders)
+  export LD_LIBRARY_PATH=$folders${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+elif part configure 120 configure; then
+  part build 300 build_those_of operator_tests_cuda golden_replay_cuda sea_command step_bench
 fi
 if [ "$has_gpu" -eq 1 ]; then
   part operator_tests 150 operator_tests

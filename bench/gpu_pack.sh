@@ -1,26 +1,31 @@
 #!/usr/bin/env bash
-# Puts into bench/gpu_pack/ what bench/gpu_check.sh needs on a machine with a GPU and nothing to install from: the
-# libraries that the build looks for, as a tree that works in any folder, the golden cases, the interactions of a real
-# data set, and which commit this is. Installs what is missing here.
+# Puts into bench/gpu_pack/ what bench/gpu_check.sh needs on a machine with a GPU and nothing to install from: its
+# programs, ready made, the libraries that they and the build look for, as a tree that works in any folder, the golden
+# cases, the interactions of a real data set, and which commit this is. Installs what is missing here.
 #
-#   bash bench/gpu_pack.sh
+#   bash bench/gpu_pack.sh [--no-programs]
 #
-# Golden cases and real data come from $SEA_SHARED, else from shared/ beside the repository.
+# Programs are made where nvcc is, in build-gpu-pack/, for GPUs of compute capability $SEA_GPU (default: 90, an H100 or
+# H200). Golden cases and real data come from $SEA_SHARED, else from shared/ beside the repository.
 set -euo pipefail
 # shellcheck source=apps/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../apps/setup.sh"
 
+with_programs=1
 case ${1:-} in
   '') ;;
+  --no-programs) with_programs=0 ;;
   -h | --help)
-    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
-  *) fail "unknown option '$1'; there are none" ;;
+  *) fail "unknown option '$1'; there is --no-programs" ;;
 esac
 
 most_megabytes=60
 shared=${SEA_SHARED:-$(dirname "$repository")/shared}
+gpu=${SEA_GPU:-90}
+programs=(operator_tests_cuda golden_replay_cuda sea step_bench gpu_probes variants sea_bench efficiency_table)
 pack=$repository/bench/gpu_pack
 wanted=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}" opencl-c-headers pkgconf-bin git)
 install_packages "${wanted[@]}"
@@ -31,10 +36,19 @@ for package in "${wanted[@]}"; do
 done
 command -v dpkg-query >/dev/null || fail "the libraries are taken from Debian's packages, and there is no dpkg-query"
 
+if [ "$with_programs" -eq 1 ] && ! command -v "${CUDACXX:-nvcc}" >/dev/null &&
+  [ ! -x "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc" ]; then
+  echo "note: no nvcc is here; gpu_check.sh will build its programs itself" >&2
+  with_programs=0
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 triplet=$(g++ -print-multiarch)
 library_folder=usr/lib/$triplet
+if [ "$with_programs" -eq 1 ]; then  # the check unpacks them beside the libraries: bin/ and usr/lib/
+  build_project gpu-pack -DCMAKE_CUDA_ARCHITECTURES="$gpu-real" "-DCMAKE_BUILD_RPATH=\$ORIGIN/../$library_folder" \
+    "${programs[@]/%sea/sea_command}"
+fi
 
 # keep FILE...: copies files of the system to their places in the tree; links within a folder stay links.
 keep() {
@@ -84,6 +98,12 @@ done
 rm -rf "$pack"
 mkdir -p "$pack"
 (cd "$scratch" && cmake -E tar cJf "$pack/libraries.tar.xz" usr)
+if [ "$with_programs" -eq 1 ]; then
+  mkdir -p "$scratch/bin"
+  for program in "${programs[@]}"; do strip -o "$scratch/bin/$program" "$repository/build-gpu-pack/bin/$program"; done
+  (cd "$scratch" && cmake -E tar cJf "$pack/programs.tar.xz" bin)
+  echo "$gpu" >"$pack/programs_for"
+fi
 for folder in golden golden_baselines golden_company_first golden_company_second datasets/baby; do
   if [ -d "$shared/$folder" ]; then
     mkdir -p "$pack/shared/$(dirname "$folder")"

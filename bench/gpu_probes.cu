@@ -182,9 +182,10 @@ void probe_barriers(const Machine& machine) {
     if (blocks > machine.multiprocessors) continue;
     report("grid_barrier_" + std::to_string(blocks) + "_us", of(blocks) / count, model_grid_barrier_us);
   }
-  // Beside a grid that fills the device over and over: how long it takes until 64 blocks run and end.
+  // Beside a grid that fills the device over and over, for 50 ms, longer than all repetitions take: how long
+  // it takes until 64 blocks run and end.
   constexpr std::int64_t busy_cycles = 20'000;
-  launch(machine.main, name, {dim3(grid_size(machine.multiprocessors * 512)), dim3(1024)}, &busy_kernel,
+  launch(machine.main, name, {dim3(grid_size(machine.multiprocessors * 8192)), dim3(1024)}, &busy_kernel,
          busy_cycles);
   report("grid_barrier_64_beside_others_us", of(64) / count, model_grid_barrier_us);
   check(cudaStreamSynchronize(machine.main), name, "waiting for the device");

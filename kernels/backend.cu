@@ -153,8 +153,10 @@ std::string CudaBackend::description() const {
 
 void* CudaBackend::allocate(std::size_t bytes) {
   void* pointer = nullptr;
-  // What no memory can hold is not asked for: the driver's rounding up may come round to 0.
-  const cudaError_t status = bytes > std::numeric_limits<std::size_t>::max() / 2
+  // What no memory can hold is not asked for: the driver may call it an invalid argument, or round it up to
+  // 0.
+  constexpr std::size_t address_space = std::size_t{1} << 47;
+  const cudaError_t status = bytes > address_space
                                  ? cudaErrorMemoryAllocation
                                  : cudaMallocFromPoolAsync(&pointer, std::max<std::size_t>(bytes, 1),
                                                            context_->pool, context_->stream);

@@ -46,7 +46,11 @@ program "$tools/compute-sanitizer" <<'END'
 exit 0
 END
 program "$bin/operator_tests_cuda" <<'END'
-case "$*" in *list*) echo 'one test' ;; *) echo 'All tests passed (12 assertions in 3 test cases)' && echo 'tests skipped: 0' ;; esac
+case "$FAILING:$*" in
+  *list*) printf 'one test\nanother, test\n' ;;
+  yes: | 'yes:another\, test') echo 'a fault' && exit 1 ;;
+  *) echo 'All tests passed (12 assertions in 3 test cases)' && echo 'tests skipped: 0' ;;
+esac
 END
 program "$bin/golden_replay_cuda" <<'END'
 echo "$1"
@@ -77,16 +81,35 @@ echo 'winner.large 128x128_3'
 echo '#pragma once' >"$1"
 END
 
-status=0
-env PATH="$tools:/usr/bin:/bin" SEA_SHARED= bash "$copy/bench/gpu_check.sh" "$scratch/out" >"$scratch/printed" 2>&1 || status=$?
-python3 - "$scratch/out" "$status" <<'END' || { cat "$scratch/printed"; exit 1; }
+# check NAME [VARIABLE=VALUE]: into $scratch/NAME; its exit code in $scratch/NAME/status
+check() {
+  local status=0
+  env PATH="$tools:/usr/bin:/bin" SEA_SHARED= "${@:2}" bash "$copy/bench/gpu_check.sh" "$scratch/$1" \
+    >>"$scratch/printed" 2>&1 || status=$?
+  echo "$status" >"$scratch/$1/status"
+}
+check out FAILING=
+check failing FAILING=yes
+touch "$copy/bench/gpu_pack/programs.tar.xz"
+echo 90 >"$copy/bench/gpu_pack/programs_for"
+check others FAILING=
+echo 12 >"$copy/bench/gpu_pack/programs_for"
+check ready FAILING=
+python3 - "$scratch" <<'END' || { cat "$scratch/printed"; exit 1; }
 import json
 import pathlib
 import sys
 
-out, status = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-report = json.loads((out / "gpu_check.json").read_text())
-parts = {part["name"]: part for part in report["parts"]}
+
+
+def read(name):
+    report = json.loads((scratch / name / "gpu_check.json").read_text())
+    return report, {part["name"]: part for part in report["parts"]}, int((scratch / name / "status").read_text())
+
+
+scratch = pathlib.Path(sys.argv[1])
+out = scratch / "out"
+report, parts, status = read("out")
 assert status == 0, status
 assert report["gpu"] == "made up"
 failed = [name for name, part in parts.items() if part["status"] == "failed"]
@@ -108,7 +131,7 @@ expected = {
     "predictions": {"right": 2, "too_low": 1, "too_high": 1},
     "variants": {"tower.64x64_3.parts_1": 3.5, "winner.large": "128x128_3"},
     "train_baby_seaa": {"total": 1.5, "recall@20": 0.1},
-    "memcheck": {"tests": 1, "tests_clean": 1, "tests_with_errors": 0},
+    "memcheck": {"tests": 2, "tests_clean": 2, "tests_with_errors": 0},
 }
 for name, figures in expected.items():
     assert parts[name]["figures"] == figures, (name, parts[name]["figures"])
@@ -117,5 +140,24 @@ for name, words in {"step_float32": " {data} --device cuda --set matmul_precisio
     tail = parts[name]["log_tail"]
     assert all(word in tail for word in words.split("{data}")), (name, tail)
 assert (out / "tuned.cuh").read_text() == "#pragma once\n"
+steps = json.loads((out / "step_bench.json").read_text())
+assert steps["seaa"] == {"seconds_per_step_median": 0.0016, "steps": 1000} and len(steps) == 9, steps
+# Few enough files to be taken along one by one.
+assert len(list(out.iterdir())) <= 9, list(out.iterdir())
+
+_, parts, status = read("failing")
+assert status == 1, status
+assert parts["operator_tests"]["status"] == "failed"
+assert parts["operator_tests"]["figures"] == {"test_cases_failed_alone": 1}, parts["operator_tests"]
+assert "FAILED ALONE: another, test" in parts["operator_tests"]["log_tail"], parts["operator_tests"]
+
+_, parts, status = read("others")
+assert status == 0 and parts["ready_made"]["status"] == "unavailable", parts["ready_made"]
+assert "are for compute capability 90, this GPU has 12" in parts["ready_made"]["log_tail"], parts["ready_made"]
+assert parts["build"]["log_tail"] == "", parts["build"]
+
+_, parts, status = read("ready")
+assert status == 0 and parts["ready_made"]["status"] == "passed" and "build" not in parts, parts.keys()
+assert parts["build_probes"]["log_tail"] == "ready made", parts["build_probes"]
 END
 echo "gpu_check.sh: passed"

@@ -93,9 +93,9 @@ TEST_CASE("streams: copies to and from the host, and giving memory back, join fi
       n.x.upload(std::vector<float>(size, 7.0f));
       n.check(n.y, 2.0f);
       n.x.upload(values);
-      backend.fork();
       {
         const Buffer<float> between(backend, size);
+        backend.fork();
         backend.on_stream(stream, [&] {
           n.scale(2.0f, n.x, between);
           n.scale(2.0f, between, n.z);

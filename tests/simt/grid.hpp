@@ -24,7 +24,7 @@ inline constexpr unsigned warp_size = 32;
 inline constexpr unsigned multiprocessors = 4;
 inline constexpr unsigned max_block_threads = 1024;
 inline constexpr unsigned max_multiprocessor_threads = 2048;
-inline constexpr std::size_t max_shared_bytes = 227 * 1024;
+inline constexpr std::size_t max_shared_bytes = 163 * 1024;
 inline constexpr std::size_t default_shared_bytes = 48 * 1024;
 
 /// What a kernel did wrong: which kernel, block, thread, where.
