@@ -214,7 +214,8 @@ class Backend {
   /// The operators of `body` go to `stream`. No copies are among them. What they share with operators of
   /// other streams is kept in order by the four calls below. Not inside of another such body.
   virtual void on_stream(Stream /*stream*/, const std::function<void()>& body) { body(); }
-  /// What follows on the other streams begins after all that was asked of the main one so far.
+  /// What follows on the other streams begins after all that was asked of the main one so far. Memory that is
+  /// allocated later is theirs after another fork.
   virtual void fork() {}
   /// What follows on the main stream begins after all that was asked of the others so far. Copies and
   /// `synchronize` join first.
