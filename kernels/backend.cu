@@ -6,6 +6,7 @@
 
 #include "common/check.cuh"
 #include "common/context.cuh"
+#include "common/launch.cuh"
 
 namespace sea {
 
