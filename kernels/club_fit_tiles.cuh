@@ -356,8 +356,7 @@ void start_fit_tiles(cudaStream_t stream, const char* name, const ClubFit<Tiling
   constexpr std::size_t every_block = sizeof(typename Tiles::Shared), of_tile = sizeof(typename Tiles::Tile);
   const int most = most_tiles(fit.cut, blocks);
   const std::size_t least = every_block + static_cast<std::size_t>(std::min(most, 2)) * of_tile;
-  detail::require(shared_bytes >= least, name,
-                  "a block of this device has too little shared memory for two tiles");
+  require(shared_bytes >= least, name, "a block of this device has too little shared memory for two tiles");
   const int slots = std::min(most, static_cast<int>((shared_bytes - every_block) / of_tile));
   const Grid grid{dim3(grid_size(blocks)), dim3(Tiling::threads),
                   every_block + static_cast<std::size_t>(slots) * of_tile, true};
