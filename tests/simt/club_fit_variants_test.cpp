@@ -95,7 +95,7 @@ void check_fit(const Fit& fit, int blocks, std::size_t slots) {
 }  // namespace
 
 TEST_CASE("variants: the fit of q, tiles that stay and tiles that are streamed", "[variants]") {
-  const Fit few(150, 3), many(1900, 2);
+  const Fit few(120, 3), many(1900, 2);
   for_each_variant(variants::FitTiling{}, [&]<class Tiling>() {
     check_fit<Tiling>(few, 4, 9);
     check_fit<Tiling>(few, 1, 3);
