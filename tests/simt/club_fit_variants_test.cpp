@@ -51,7 +51,7 @@ struct Fit {
   }
 };
 
-/// Every array against the twin's on the processor.
+/// Every array against the twin's on the processor. `slots` tiles, or as many as fit.
 template <class Tiling>
 void check_fit(const Fit& fit, int blocks, std::size_t slots) {
   INFO(name_of<Tiling>() << ", " << fit.n << " rows");
@@ -83,8 +83,9 @@ void check_fit(const Fit& fit, int blocks, std::size_t slots) {
                                             gradients.data(),
                                             chunk_losses.data()};
       using Tiles = cuda::FitTiles<Tiling>;
+      const std::size_t bytes = sizeof(typename Tiles::Shared) + slots * sizeof(typename Tiles::Tile);
       cuda::start_fit_tiles(backend.stream(), "test", arguments, true, std::min(cut.chunks, blocks),
-                            sizeof(typename Tiles::Shared) + slots * sizeof(typename Tiles::Tile));
+                            std::min(bytes, simt::max_shared_bytes));
       backend.synchronize();
     });
   });
