@@ -8,8 +8,8 @@
 #
 # OUT/gpu_check.json holds a status, figures and the end of the log for each part, OUT/gpu_check.log everything,
 # OUT/predictions.tsv which predictions were right, OUT/tuned.cuh the fastest variants. Programs that the pack brings for
-# this GPU are not built. Exits with 0 where nothing failed
-# and the tests ran. $SEA_GPU_CHECK_MINUTES, of a slow machine, in place of 9.
+# this GPU and these sources are not built. Exits with 0 where nothing failed and the tests ran. $SEA_GPU_CHECK_MINUTES, of
+# a slow machine, in place of 9.
 set -uo pipefail
 
 case ${1:-} in
@@ -156,20 +156,23 @@ unpack() {
   mkdir -p "$build" && (cd "$build" && within "$1" cmake -E tar xf "$pack/libraries.tar.xz")
 }
 
-# Where a toolkit or Python's packages have cuBLAS, with a colon between.
-cublas_folders() {
+# Where a toolkit or Python's packages have CUDA's libraries, with a colon between.
+library_folders() {
   printf %s "${CUDA_PATH:-/usr/local/cuda}/lib64"
   python3 - 2>/dev/null <<'END'
 import glob, os, sys
-libraries = [file for path in sys.path if path for file in glob.glob(path + "/nvidia/*/lib/libcublas.so.*")]
+libraries = [file for path in sys.path if path for name in ("cublas", "cusparse", "nvJitLink")
+             for file in glob.glob(f"{path}/nvidia/*/lib/lib{name}.so.*")]
 print("".join(":" + folder for folder in sorted({os.path.dirname(file) for file in libraries})), end="")
 END
 }
 
-# Whether the pack's programs are for this GPU and start here; if not, all is built.
+# Whether the pack's programs are of these sources, for this GPU, and start here; if not, all is built.
 ready_made_programs() {
   [ "$(cat "$pack/programs_for")" = "$capability" ] ||
     refuse "the pack's are for compute capability $(cat "$pack/programs_for"), this GPU has $capability" || return
+  [ "$(cat "$pack/programs_of")" = "$(bash "$repository/bench/source_checksum.sh")" ] ||
+    refuse "the pack's are of other sources" || return
   (cd "$build" && within "$1" cmake -E tar xf "$pack/programs.tar.xz") || return
   { "$bin/sea" --version && "$bin/operator_tests_cuda" --list-tags >/dev/null; } || refuse "they do not start here"
 }
@@ -235,7 +238,7 @@ skipped_of_log() {
 
 # names_of_tests FILE
 names_of_tests() {
-  "$bin/operator_tests_cuda" --list-test-names-only | sed '/^tests skipped\|^skipped /d; /^$/d' >"$1"
+  within 20 "$bin/operator_tests_cuda" --list-test-names-only | sed '/^tests skipped\|^skipped /d; /^$/d' >"$1"
 }
 
 pattern_of() {  # a test's name as what asks for it alone
@@ -245,25 +248,28 @@ pattern_of() {  # a test's name as what asks for it alone
 # test_alone NAME: in a process of its own.
 test_alone() {
   local output
-  output=$("$bin/operator_tests_cuda" "$(pattern_of "$1")" 2>&1) && return
+  output=$(timeout -k 5 20 "$bin/operator_tests_cuda" "$(pattern_of "$1")" 2>&1) && return
   printf 'FAILED ALONE: %s\n%s\n' "$1" "$(tail -n 15 <<<"$output")"
 }
 
+# The first two thirds of the time are for all tests together. Where that fails, each runs once more by itself, since a
+# fault takes the device from all later tests of a process.
 operator_tests() {
-  local name value status=0 started=$SECONDS
-  within "$1" "$bin/operator_tests_cuda" || status=$?
-  # A fault takes the device from all later tests of the process: which ones fail by themselves is told too.
-  if [ "$status" -ne 0 ]; then
-    names_of_tests "$scratch/tests"
-    tr '\n' '\0' <"$scratch/tests" |
-      within $(($1 - SECONDS + started + 1)) xargs -0 -n 1 -P 8 bash -c 'test_alone "$0"' >"$scratch/alone"
-    figure test_cases_failed_alone "$(grep -c '^FAILED ALONE: ' "$scratch/alone")"
-    cat "$scratch/alone"
-  fi
+  local name value status=0 rest=$(($1 / 3))
+  within $(($1 - rest)) "$bin/operator_tests_cuda" || status=$?
   sed -n -E 's/^All tests passed \(([0-9]+) assertions? in ([0-9]+) test cases?\).*/assertions \1\ntest_cases \2/p
              s/^test cases: *([0-9]+) \|.* ([0-9]+) failed.*/test_cases \1\ntest_cases_failed \2/p' "$scratch/log" |
     while read -r name value; do figure "$name" "$value"; done
-  if [ "$status" -eq 0 ] && [ "$(skipped_of_log)" != 0 ]; then refuse "tests were skipped" || return; fi
+  if [ "$status" -eq 0 ]; then
+    [ "$(skipped_of_log)" = 0 ] || refuse "tests were skipped"
+    return
+  fi
+  if [ "$rest" -gt 0 ] && names_of_tests "$scratch/tests"; then
+    tr '\n' '\0' <"$scratch/tests" |
+      within "$rest" xargs -0 -r -n 1 -P 8 bash -c 'test_alone "$0"' >"$scratch/alone"
+    figure test_cases_failed_alone "$(grep -c '^FAILED ALONE: ' "$scratch/alone")"
+    cat "$scratch/alone"
+  fi
   return "$status"
 }
 
@@ -304,7 +310,7 @@ train() {
 sanitize_test() {
   local tool=$1 name=$2 status=0 output options=() verdict=clean
   output=$(mktemp "$scratch/sanitizer.XXXXXX")
-  # Calls that fail on purpose, such as an allocation that nothing can hold, are no findings.
+  # Calls that fail because a test wants it are no findings.
   if [ "$tool" = memcheck ]; then options=(--report-api-errors no); fi
   compute-sanitizer --tool "$tool" "${options[@]}" --error-exitcode 97 --print-limit 3 \
     "$bin/operator_tests_cuda" "$(pattern_of "$name")" >"$output" 2>&1 || status=$?
@@ -325,7 +331,7 @@ sanitize() {
   names_of_tests "$scratch/tests"
   count=$(wc -l <"$scratch/tests")
   tr '\n' '\0' <"$scratch/tests" |
-    within "$2" xargs -0 -n 1 -P 8 bash -c 'sanitize_test "$0" "$1"' "$tool"
+    within "$2" xargs -0 -r -n 1 -P 8 bash -c 'sanitize_test "$0" "$1"' "$tool"
   clean=$(grep -c clean "$scratch/$tool.verdicts")
   errors=$(grep -c error "$scratch/$tool.verdicts")
   refused=$(grep -c refused "$scratch/$tool.verdicts")
@@ -483,7 +489,7 @@ rm -f "$out/predictions.tsv"
 part unpack 60 unpack
 if [ -e "$pack/programs.tar.xz" ] && part ready_made 30 ready_made_programs; then
   ready_made=1
-  folders=$(cublas_folders)
+  folders=$(library_folders)
   export LD_LIBRARY_PATH=$folders${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 elif part configure 120 configure; then
   part build 300 build_those_of operator_tests_cuda golden_replay_cuda sea_command step_bench

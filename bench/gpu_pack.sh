@@ -103,6 +103,7 @@ if [ "$with_programs" -eq 1 ]; then
   for program in "${programs[@]}"; do strip -o "$scratch/bin/$program" "$repository/build-gpu-pack/bin/$program"; done
   (cd "$scratch" && cmake -E tar cJf "$pack/programs.tar.xz" bin)
   echo "$gpu" >"$pack/programs_for"
+  bash "$repository/bench/source_checksum.sh" >"$pack/programs_of"
 fi
 for folder in golden golden_baselines golden_company_first golden_company_second datasets/baby; do
   if [ -d "$shared/$folder" ]; then

@@ -42,7 +42,7 @@ std::unique_ptr<cuda::Context> make_context(const CudaSettings& settings) {
       attribute(cudaDevAttrMemoryPoolsSupported, settings.device) == 0) {
     throw Error(
         "CUDA device " + std::to_string(settings.device) +
-        " cannot be used: compute capability 8.0, 120 KB of shared memory a block (as an A100, H100 or "
+        " cannot be used: compute capability 8.0, 120 KB of shared memory per block (as an A100, H100 or "
         "B200 has), cooperative launches and memory pools are needed");
   }
   cudaMemPoolProps properties{};

@@ -9,7 +9,8 @@ trap 'rm -rf "$scratch"' EXIT
 copy=$scratch/copy tools=$scratch/tools bin=$scratch/copy/build-gpu/bin
 cases=(golden golden_baselines golden_company_first golden_company_second)
 mkdir -p "$copy/bench/results" "$tools" "$bin" "$copy/build-gpu/kernels" "${cases[@]/#/$copy/bench/gpu_pack/shared/}"
-cp "$repository/bench/gpu_check.sh" "$copy/bench/"
+cp "$repository/bench/gpu_check.sh" "$repository/bench/source_checksum.sh" "$copy/bench/"
+mkdir "$copy"/{apps,host,include,kernels,tests} && touch "$copy/CMakeLists.txt" "$copy/CMakePresets.json"
 cat >"$copy/bench/results/predicted_step_h200.json" <<'END'
 {
   "steps": [
@@ -48,7 +49,7 @@ END
 program "$bin/operator_tests_cuda" <<'END'
 case "$FAILING:$*" in
   *list*) printf 'one test\nanother, test\n' ;;
-  yes: | 'yes:another\, test') echo 'a fault' && exit 1 ;;
+  yes: | 'yes:another\, test') echo 'a fault' && echo 'test cases: 3 | 1 passed | 2 failed' && exit 1 ;;
   *) echo 'All tests passed (12 assertions in 3 test cases)' && echo 'tests skipped: 0' ;;
 esac
 END
@@ -94,12 +95,14 @@ touch "$copy/bench/gpu_pack/programs.tar.xz"
 echo 90 >"$copy/bench/gpu_pack/programs_for"
 check others FAILING=
 echo 12 >"$copy/bench/gpu_pack/programs_for"
+bash "$copy/bench/source_checksum.sh" >"$copy/bench/gpu_pack/programs_of"
 check ready FAILING=
+echo "// changed" >"$copy/kernels/some.cu"
+check changed FAILING=
 python3 - "$scratch" <<'END' || { cat "$scratch/printed"; exit 1; }
 import json
 import pathlib
 import sys
-
 
 
 def read(name):
@@ -148,7 +151,7 @@ assert len(list(out.iterdir())) <= 9, list(out.iterdir())
 _, parts, status = read("failing")
 assert status == 1, status
 assert parts["operator_tests"]["status"] == "failed"
-assert parts["operator_tests"]["figures"] == {"test_cases_failed_alone": 1}, parts["operator_tests"]
+assert parts["operator_tests"]["figures"] == {"test_cases": 3, "test_cases_failed": 2, "test_cases_failed_alone": 1}, parts["operator_tests"]
 assert "FAILED ALONE: another, test" in parts["operator_tests"]["log_tail"], parts["operator_tests"]
 
 _, parts, status = read("others")
@@ -159,5 +162,9 @@ assert parts["build"]["log_tail"] == "", parts["build"]
 _, parts, status = read("ready")
 assert status == 0 and parts["ready_made"]["status"] == "passed" and "build" not in parts, parts.keys()
 assert parts["build_probes"]["log_tail"] == "ready made", parts["build_probes"]
+
+_, parts, status = read("changed")
+assert status == 0 and "are of other sources" in parts["ready_made"]["log_tail"], parts["ready_made"]
+assert parts["build"]["status"] == "passed", parts["build"]
 END
 echo "gpu_check.sh: passed"

@@ -30,7 +30,7 @@ struct CudaSettings {
   MatmulPrecision matmul_precision = MatmulPrecision::fp16x3;
 };
 
-/// The operators on an NVIDIA GPU of compute capability 8.0 or later with 120 KB of shared memory a block,
+/// The operators on an NVIDIA GPU of compute capability 8.0 or later with 120 KB of shared memory per block,
 /// such as an A100, H100, H200 or B200: hand-written kernels, and cuBLAS for dense products that are not
 /// split. All work goes to one stream, in order, but for what is asked of another one by `on_stream`; nothing
 /// but `copy_to_device`, `copy_to_host` and `synchronize` waits for it. Faults of a kernel are reported

@@ -37,8 +37,9 @@ struct Plan {
 };
 
 static_assert(sizeof(split::Buffer<tuned::LargeTiling, true, true>[tuned::LargeTiling::buffers]) <=
-                  least_shared_memory &&
-              sizeof(split::HalfShared<tuned::HalfTiling, true, true>) <= least_shared_memory);
+                      least_shared_memory &&
+                  sizeof(split::HalfShared<tuned::HalfTiling, true, true>) <= least_shared_memory,
+              "larger tiles need more of a device: least_shared_memory, and what cuda.hpp and README.md say");
 
 constexpr double time_of_launch = 8.0;  // of one more kernel
 

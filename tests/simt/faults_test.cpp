@@ -136,6 +136,15 @@ __global__ void read_pack_kernel(int* y, int offset) {
   y[threadIdx.x] = static_cast<int>(pack.x);
 }
 
+/// A copy of nothing from an address that is aligned, or is not.
+__global__ void copy_nothing_kernel(int* y, int offset) {
+  auto& shared = shared_memory<Shared>();
+  sea::cuda::copy_async_16(&shared.value[threadIdx.x % 16 * 4], y + offset, false);
+  sea::cuda::copy_async_commit();
+  sea::cuda::copy_async_wait<0>();
+  y[threadIdx.x] = 0;
+}
+
 const sea::cuda::Grid one_block{dim3(1), dim3(threads), sizeof(Shared)};
 
 std::vector<int> counted() {
@@ -208,6 +217,8 @@ TEST_CASE("a block that falls behind the others reads what comes next") {
 }
 
 TEST_CASE("16 bytes that are not aligned are a fault") {
+  CHECK(fault_of(&copy_nothing_kernel, 4).empty());
+  CHECK(contains(fault_of(&copy_nothing_kernel, 2), "not aligned"));
   CHECK(fault_of(&read_pack_kernel, 4).empty());
   // The undefined-behaviour sanitizer ends the process.
   if (sea::simt::address_sanitizer) return;

@@ -21,9 +21,8 @@ inline const Fragments& fragments_of(const WarpPayloads& payloads, int lane) {
 }
 
 /// The sum of `count` addends in each of 8 columns, as the tensor cores make it: all are aligned to the
-/// largest one, and what lies below its 24th bit behind the first is cut off; the sum is rounded to zero.
-/// That is an A100; an H100 keeps one bit more (Khattak and Mikaitis, "Accurate Models of NVIDIA Tensor
-/// Cores", 2025). A NaN is the one that a GPU makes.
+/// largest one, and what lies below its 24th bit behind the first is cut off; the sum is rounded to zero. A
+/// NaN is the one that a GPU makes.
 template <int count>
 void sum_aligned(const double (&addends)[count][8], float (&sums)[8]) {
   double largest[8] = {}, plain[8] = {};
@@ -56,22 +55,26 @@ void sum_aligned(const double (&addends)[count][8], float (&sums)[8]) {
 }
 
 /// D += A B. With group = lane / 4 and place = lane % 4, a lane holds of D the rows group and group + 8 and
-/// the columns 2 place and 2 place + 1.
+/// the columns 2 place and 2 place + 1. As an A100 does it, half of the depth after the other; an H100 takes
+/// all at once and keeps one bit more (Khattak and Mikaitis, "Accurate Models of NVIDIA Tensor Cores", 2025).
 template <int depth>
 void accumulate(const WarpPayloads& payloads, const float (&a)[16][depth], const float (&b)[depth][8]) {
   for (int row = 0; row < 16; ++row) {
     const auto element = [&](int column) -> float& {
       return fragments_of(payloads, row % 8 * 4 + column / 2).d[row / 8 * 2 + column % 2];
     };
-    double addends[depth + 1][8];
-    for (int column = 0; column < 8; ++column) addends[depth][column] = element(column);
-    for (int k = 0; k < depth; ++k) {
-      const double left = a[row][k];
-      for (int column = 0; column < 8; ++column)
-        addends[k][column] = left * static_cast<double>(b[k][column]);
-    }
     float sums[8];
-    sum_aligned(addends, sums);
+    for (int column = 0; column < 8; ++column) sums[column] = element(column);
+    for (int first = 0; first < depth; first += depth / 2) {
+      double addends[depth / 2 + 1][8];
+      for (int column = 0; column < 8; ++column) addends[depth / 2][column] = sums[column];
+      for (int k = 0; k < depth / 2; ++k) {
+        const double left = a[row][first + k];
+        for (int column = 0; column < 8; ++column)
+          addends[k][column] = left * static_cast<double>(b[first + k][column]);
+      }
+      sum_aligned(addends, sums);
+    }
     for (int column = 0; column < 8; ++column) element(column) = sums[column];
   }
 }

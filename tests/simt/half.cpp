@@ -38,8 +38,7 @@ float from_half(std::uint16_t half) {
   return std::bit_cast<float>(sign | (exponent == 31 ? 255u : exponent + 112u) << 23 | mantissa << 13);
 }
 
-// PTX ISA, "Matrix Fragments for mma.m16n8k16", floating point of 16 bits. The sum is exact, then rounded to
-// zero, as in mma_m16n8k8_tf32.
+// PTX ISA, "Matrix Fragments for mma.m16n8k16", floating point of 16 bits.
 void multiply(const simt::WarpPayloads& payloads) {
   float a[16][16], b[16][8];
   for (int lane = 0; lane < 32; ++lane) {
