@@ -85,11 +85,11 @@ mapfile -t files < <(
 )
 keep "${files[@]}"
 
-# What those libraries and programs load, but for the C and C++ run-time, which comes with the compiler there.
+# What those libraries and programs load, but for the C and C++ run-time, which is there.
 mapfile -t files < <(
   find "$scratch/usr" -type f \( -name '*.so*' -o -path '*/bin/*' \) -exec ldd {} \; 2>/dev/null |
     sed -n 's/^[[:space:]]*\([^ ]*\) => \(\/[^ ]*\) .*/\1 \2/p' | sort -u |
-    grep -vE '^(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libgomp)\.so'
+    grep -vE '^(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s)\.so'
 )
 for file in "${files[@]}"; do
   [ -e "$scratch/$library_folder/${file%% *}" ] || cp -L "${file##* }" "$scratch/$library_folder/${file%% *}"
