@@ -190,7 +190,8 @@ ModelDescription describe_pamd() {
   ModelDescription pamd;
   pamd.name = "pamd";
   pamd.summary = "pretrained common and specific parts of two modalities, attended to by the user";
-  // By a search on TikTok (docs/results.md): the authors' 100, 1e-3, 1e-5 and 220 take hundreds of epochs there.
+  // By a search on TikTok (docs/results.md): the authors' 100, 1e-3, 1e-5 and 220 take hundreds of epochs
+  // there.
   pamd.keys = common_keys(1e-2);
   set_fallback(pamd.keys, "weight_decay", 0.1);
   set_fallback(pamd.keys, "eval_step", std::int64_t{10});
