@@ -154,8 +154,7 @@ std::string CudaBackend::description() const {
 
 void* CudaBackend::allocate(std::size_t bytes) {
   void* pointer = nullptr;
-  // What no memory can hold is not asked for: the driver may call it an invalid argument, or round it up to
-  // 0.
+  // What no memory can hold is not asked for: the driver may call it an invalid argument, or round it to 0.
   constexpr std::size_t address_space = std::size_t{1} << 47;
   const cudaError_t status = bytes > address_space
                                  ? cudaErrorMemoryAllocation

@@ -21,7 +21,7 @@ struct Grid {
   bool cooperative = false;  ///< needed by `grid_sync`; all blocks must fit on the device at one time
 };
 
-/// What every kernel finds room in, of a block: what a device must have.
+/// Bytes of shared memory per block that a device must have: every kernel finds room in them.
 inline constexpr std::size_t least_shared_memory = 120 * 1024;
 
 /// A number of blocks or threads as CUDA takes it.
