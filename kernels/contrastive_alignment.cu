@@ -371,7 +371,7 @@ void CudaBackend::contrastive_alignment(ConstMatrixView text, ConstMatrixView vi
                                         MatrixView d_text, MatrixView d_visual, Workspace workspace) {
   const std::int64_t n = text.rows;
   const std::int64_t width = text.columns;
-  checks::contrastive_alignment(text, visual, temperature, d_text, d_visual);
+  checks::contrastive_alignment(text, visual, temperature, samples, d_text, d_visual);
 
   const float share = symmetric ? 0.5f : 1.0f;
   const float scale = weight * share / (static_cast<float>(n) * temperature);

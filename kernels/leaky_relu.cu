@@ -24,7 +24,7 @@ void CudaBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
 }
 
 void CudaBackend::leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) {
-  checks::leaky_relu_backward(y, dy, dx);
+  checks::leaky_relu_backward(y, dy, slope, dx);
   cuda::elementwise(context_->stream, "leaky_relu_backward", LeakyReluBackward{slope}, dx, y, dy);
 }
 

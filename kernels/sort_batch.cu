@@ -39,7 +39,7 @@ std::size_t CudaBackend::sort_batch_workspace(std::int64_t batch_size) const {
 void CudaBackend::sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,
                              const BatchOrderView& order, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  checks::sort_batch(batch, order);
+  checks::sort_batch(batch, users, order);
   if (batch_size == 0) return;
   cuda::Scratch scratch("sort_batch", workspace);
   auto* nodes = scratch.take<std::int32_t>(3 * batch_size);

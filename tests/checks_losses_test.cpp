@@ -109,6 +109,8 @@ std::vector<Refusal> Arguments::graphs() {
        rank(true, m(5, 2), 1, {}, 4, 4)},
       {"sddmm: x is 5 x 3 and must be 4 x 3", [this] { backend_.sddmm(csr(4, 5), m(5, 3), m(5, 3), v(8)); }},
       {"sddmm: y is 4 x 3 and must be 5 x 3", [this] { backend_.sddmm(csr(4, 5), m(4, 3), m(4, 3), v(8)); }},
+      {"transpose_values: permutation must be as long as transposed, or longer",
+       [this] { backend_.transpose_values(csr(2, 2), i(3), v(4), v(4)); }},
       {"edge_normalize: the pattern must be square",
        [this] { backend_.edge_normalize(csr(4, 5), v(8), v(8), v(4)); }},
       {"edge_normalize: inverse_roots has 3 elements and must have 4",
@@ -217,6 +219,19 @@ std::vector<Refusal> Arguments::losses() {
       {"contrastive_alignment: d_visual is 3 x 4 and must be 4 x 3", align(good, good, 0.1f, good, bad)},
       {"contrastive_alignment: temperature is 0.020000 and must be 0.025 or larger",
        align(good, good, 0.02f, good, good)},
+      {"contrastive_alignment: there are more samples than rows",
+       [=, this] {
+         backend_.contrastive_alignment(good, good, 0.1f, false, i(5), 1.0f, loss, good, good, workspace_);
+       }},
+      {"l2_distance: the workspace must be aligned to 64 bytes, and not null",
+       [=, this] {
+         const Workspace whole = workspace_;
+         backend_.l2_distance(good, good, 1.0f, loss, good, good, {whole.data + 4, whole.size - 4});
+       }},
+      {"l2_distance: the workspace must be aligned to 64 bytes, and not null",
+       [=, this] {
+         backend_.l2_distance(good, good, 1.0f, loss, good, good, {nullptr, 4096});
+       }},
       {"l2_distance: there must be a row and a column", apart(none, none, none, none)},
       {"l2_distance: unique is 3 x 4 and must be 4 x 3", apart(good, bad, good, good)},
       {"l2_distance: d_generic is 3 x 4 and must be 4 x 3", apart(good, good, bad, good)},

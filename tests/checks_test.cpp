@@ -10,8 +10,11 @@ std::vector<Refusal> Arguments::steps() {
       backend_.adam(v(4), v(gradients), v(first), v(second), AdamSettings{}, optimizer_.data());
     };
   };
-  const auto sort = [this](const BatchView& of, const BatchOrderView& into) {
-    return [=, this] { backend_.sort_batch(of, 3, state_.data(), into, workspace_); };
+  const auto sort = [this](const BatchView& of, const BatchOrderView& into, std::int64_t users = 3) {
+    return [=, this] { backend_.sort_batch(of, users, state_.data(), into, workspace_); };
+  };
+  const auto advance = [this](const std::vector<OptimizerState*>& optimizers) {
+    return [=, this] { backend_.advance_step(state_.data(), 4, 4, optimizers); };
   };
   const auto sample = [this](std::size_t items, std::size_t candidates, const BatchView& into) {
     return [=, this] {
@@ -27,14 +30,20 @@ std::vector<Refusal> Arguments::steps() {
       {"advance_step: the batch size must be at least 1",
        [this] { backend_.advance_step(state_.data(), 4, 0); }},
       {"advance_step: there are at most 8 optimizers",
-       [this] {
-         const std::vector<OptimizerState*> nine(9, optimizer_.data());
-         backend_.advance_step(state_.data(), 4, 4, nine);
-       }},
+       advance(std::vector<OptimizerState*>(9, optimizer_.data()))},
+      {"advance_step: the optimizers must be all different, and none null",
+       advance({optimizer_.data(), optimizer_.data() + 1, optimizer_.data()})},
+      {"advance_step: the optimizers must be all different, and none null",
+       advance({optimizer_.data(), nullptr})},
       {"sample_batch: pair_items has 3 elements and must have 4", sample(3, 2, batch())},
       {"sample_batch: positives has 1 elements and must have 2", sample(4, 2, batch(2, 1, 2))},
       {"sample_batch: negatives has 1 elements and must have 2", sample(4, 2, batch(2, 2, 1))},
       {"sample_batch: there must be at least one candidate", sample(4, 0, batch())},
+      {"sample_batch: there must be fewer than 2^31 pairs",
+       [this] {
+         const std::size_t pairs = std::size_t{1} << 31;
+         backend_.sample_batch({csr(2, 2), i(pairs), i(pairs), i(2)}, 1, state_.data(), batch());
+       }},
       {"sample_user_batch: positives has 1 elements and must have 2", sample_users(2, batch(2, 1, 2))},
       {"sample_user_batch: negatives has 1 elements and must have 2", sample_users(2, batch(2, 2, 1))},
       {"sample_user_batch: there must be at least one user", sample_users(0, batch())},
@@ -42,6 +51,14 @@ std::vector<Refusal> Arguments::steps() {
       {"sort_batch: negatives has 1 elements and must have 2", sort(batch(2, 2, 1), order())},
       {"sort_batch: nodes has 5 elements and must have 6", sort(batch(), order(5, 6))},
       {"sort_batch: sources has 5 elements and must have 6", sort(batch(), order(6, 5))},
+      {"sort_batch: a batch must have fewer than 2^31 / 3 triples",
+       [this] {
+         const std::size_t size = (std::size_t{1} << 31) / 3 + 1;
+         backend_.sort_batch(batch(size, size, size), 3, state_.data(), order(3 * size, 3 * size),
+                             workspace_);
+       }},
+      {"sort_batch: there must be 0 to 2^31 - 1 users", sort(batch(), order(), -1)},
+      {"sort_batch: there must be 0 to 2^31 - 1 users", sort(batch(), order(), std::int64_t{1} << 31)},
       {"permutation: must have 1 <= output.size() <= size < 2^31",
        [this] { backend_.permutation(1, RandomPurpose::samples, state_.data(), 3, i(4)); }},
       {"adam: gradients has 3 elements and must have 4", fit(3, 4, 4)},
@@ -182,6 +199,8 @@ std::vector<Refusal> Arguments::norms() {
        [=, this] { backend_.leaky_relu_backward(good, bad, 0.1f, good); }},
       {"leaky_relu_backward: dx is 3 x 4 and must be 4 x 3",
        [=, this] { backend_.leaky_relu_backward(good, good, 0.1f, bad); }},
+      {"leaky_relu_backward: the slope must not be negative",
+       [=, this] { backend_.leaky_relu_backward(good, good, -0.1f, good); }},
       {"batch_norm: y is 3 x 4 and must be 4 x 3", norm(4, 3, 3, 3, 3, bad)},
       {"batch_norm: scale has 2 elements and must have 3", norm(4, 2, 3, 3, 3, good)},
       {"batch_norm: shift has 2 elements and must have 3", norm(4, 3, 2, 3, 3, good)},

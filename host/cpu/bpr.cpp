@@ -61,6 +61,7 @@ void CpuBackend::bpr(ConstMatrixView users, ConstMatrixView items, const BatchVi
   const std::int64_t count = state->count;
   checks::bpr(users, items, batch, order, d_users, d_items);
   cpu::require_count("bpr", count, 1, batch_size);
+  cpu::require_batch("bpr", batch, count, users.rows, items.rows);
 
   cpu::Scratch scratch("bpr", workspace);
   float* slopes = scratch.take<float>(batch_size);

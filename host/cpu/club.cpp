@@ -1,14 +1,13 @@
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <utility>
 
+#include "cpu/check.hpp"
 #include "cpu/row_blocks.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/variational_block.hpp"
 #include "sea/cpu.hpp"
 #include "sea/detail/checks/losses.hpp"
-#include "sea/error.hpp"
 
 namespace sea {
 
@@ -74,15 +73,15 @@ void CpuBackend::club(ConstMatrixView generic, ConstMatrixView unique, ConstInde
   const std::int64_t n = generic.rows;
   const std::int64_t width = generic.columns;
   checks::club(generic, unique, permutation, q, d_generic, d_unique);
-  for (const std::int32_t row : permutation) {
-    if (row < 0 || row >= n) {
-      throw Error(fmt::format("{}: the permutation names row {} and must stay in 0 to {}", name, row, n - 1));
-    }
-  }
+  cpu::require_indices(name, "permutation", permutation, n, n);
 
   const std::int64_t blocks = blocks_of(n, q_rows);
   cpu::Scratch scratch(name, workspace);
   float* d_other = scratch.take<float>(n * width);
+  // Two blocks would add to one row at once; the marks lie where the gradients will.
+  std::fill_n(d_other, n, 0.0f);
+  for (const std::int32_t row : permutation)
+    cpu::require(std::exchange(d_other[row], 1.0f) == 0.0f, name, "the permutation must name each row once");
   double* differences = scratch.take<double>(blocks);
   float* slots = scratch.take<float>(pool_->threads() * ClubScratch::size(width, q.hidden));
 

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -11,7 +9,6 @@
 #include "cpu/thread_pool.hpp"
 #include "sea/cpu.hpp"
 #include "sea/detail/checks/losses.hpp"
-#include "sea/error.hpp"
 
 namespace sea {
 
@@ -171,15 +168,6 @@ void sum_parts(ThreadPool& pool, const AlignmentKeys& columns, const float* part
   });
 }
 
-void require_positives(ConstIndexView positives, std::int64_t count, std::int64_t keys) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int32_t positive = positives[static_cast<std::size_t>(i)];
-    if (positive >= 0 && positive < keys) continue;
-    throw Error(fmt::format("{}: the positive of query {} is {} and must be a key, 0 to {}", name, i,
-                            positive, keys - 1));
-  }
-}
-
 }  // namespace
 
 void CpuBackend::contrastive(ConstMatrixView queries, ConstMatrixView keys, ConstIndexView positives,
@@ -189,7 +177,7 @@ void CpuBackend::contrastive(ConstMatrixView queries, ConstMatrixView keys, Cons
   checks::contrastive(queries, keys, positives, settings, d_queries, d_keys);
   const std::int64_t count = state != nullptr ? state->count : n;
   cpu::require_count(name, count, 1, n);
-  if (!positives.empty()) require_positives(positives, count, keys.rows);
+  if (!positives.empty()) cpu::require_indices(name, "positives", positives, count, keys.rows);
 
   const std::int64_t key_count = positives.empty() ? count : keys.rows;
   const std::int64_t column_count = key_count + (settings.intra ? count : 0);

@@ -306,7 +306,7 @@ void CpuBackend::contrastive_alignment(ConstMatrixView text, ConstMatrixView vis
                                        MatrixView d_text, MatrixView d_visual, Workspace workspace) {
   const std::int64_t n = text.rows;
   const std::int64_t width = text.columns;
-  checks::contrastive_alignment(text, visual, temperature, d_text, d_visual);
+  checks::contrastive_alignment(text, visual, temperature, samples, d_text, d_visual);
 
   const bool sampled = !samples.empty();
   const std::int64_t keys = sampled ? static_cast<std::int64_t>(samples.size()) : n;

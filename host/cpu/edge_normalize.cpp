@@ -66,6 +66,8 @@ void CpuBackend::edge_normalize_backward(const CsrPatternView& pattern, const Cs
     };
     for (std::int64_t e = offsets[i]; e < offsets[i + 1]; ++e) add(e, pattern.column_indices[e]);
     for (std::int64_t t = transposed[i]; t < transposed[i + 1]; ++t) {
+      cpu::require(permutation[t] >= 0 && permutation[t] < offsets[pattern.rows], name,
+                   "the permutation must name entries of the pattern");
       add(permutation[t], transpose.column_indices[t]);
     }
     const double root = inverse_roots[i];

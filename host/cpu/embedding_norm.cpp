@@ -34,6 +34,7 @@ void CpuBackend::embedding_norm(ConstMatrixView users, ConstMatrixView items, co
   const std::int64_t count = state->count, width = users.columns;
   checks::embedding_norm(users, items, batch, order, d_users, d_items);
   cpu::require_count(name, count, 1, batch_size);
+  cpu::require_batch(name, batch, count, users.rows, items.rows);
 
   const std::int64_t blocks = cpu::blocks_of(count, triples_per_block);
   ThreeSums* partial_squares = cpu::Scratch(name, workspace).take<ThreeSums>(blocks);

@@ -13,6 +13,7 @@ void CpuBackend::gather_rows(ConstMatrixView x, ConstIndexView index, const Step
   const std::int64_t count = state != nullptr ? state->count : size;
   checks::gather_rows(x, index, y);
   cpu::require_count("gather_rows", count, 0, size);
+  cpu::require_indices("gather_rows", "index", index, count, x.rows);
   cpu::for_each_row(*pool_, size, x.columns, [&](std::int64_t i) {
     if (i < count) {
       std::copy_n(x.row(index[i]), x.columns, y.row(i));

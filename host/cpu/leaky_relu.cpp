@@ -17,7 +17,7 @@ void CpuBackend::leaky_relu(ConstMatrixView x, float slope, MatrixView y) {
 }
 
 void CpuBackend::leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) {
-  checks::leaky_relu_backward(y, dy, dx);
+  checks::leaky_relu_backward(y, dy, slope, dx);
   cpu::for_each_row(*pool_, y.rows, y.columns, [&](std::int64_t i) {
     const float* value = y.row(i);
     const float* in = dy.row(i);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cpu/candidates.hpp"
+#include "cpu/check.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/tile_product.hpp"
@@ -80,6 +81,8 @@ struct Search {
   void search_block(std::int64_t first, std::int64_t rows, const Slot& slot) const {
     const std::int64_t width = queries.columns, capacity = cpu::Candidates::capacity(k);
     for (std::int64_t i = 0; i < rows; ++i) {
+      if (excluded.row_offsets != nullptr)
+        cpu::require_ascending_row("rank_attentive", "excluded", excluded, first + i);
       std::construct_at(slot.rows + i,
                         Row{{slot.candidate_scores + i * capacity, slot.candidate_ids + i * capacity, k},
                             excluded.row_offsets == nullptr ? 0 : excluded.row_offsets[first + i]});

@@ -49,6 +49,8 @@ void CpuBackend::sample_batch(const SamplingView& sampling, std::uint64_t seed, 
     for (std::int64_t i = block * block_size; i < end; ++i) {
       const std::uint32_t pair = order(static_cast<std::uint32_t>(state->first + i));
       const std::int32_t user = sampling.pair_users[pair];
+      cpu::require(user >= 0 && user < sampling.history.rows, "sample_batch",
+                   "a pair's user must have a row in the history");
       const std::int64_t* offsets = sampling.history.row_offsets + user;
       const ConstIndexView history(sampling.history.column_indices + offsets[0],
                                    static_cast<std::size_t>(offsets[1] - offsets[0]));

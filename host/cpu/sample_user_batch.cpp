@@ -36,6 +36,8 @@ void CpuBackend::sample_user_batch(const UserSamplingView& sampling, std::uint64
       };
       const std::int32_t user = sampling.users[distinct ? order(static_cast<std::uint32_t>(i))
                                                         : draw(RandomPurpose::batch_user, 0, users)];
+      cpu::require(user >= 0 && user < sampling.history.rows, "sample_user_batch",
+                   "a user to be drawn must have a row in the history");
       const std::int64_t* offsets = sampling.history.row_offsets + user;
       const std::int32_t* taken = sampling.history.column_indices + offsets[0];
       const std::int64_t count = offsets[1] - offsets[0];

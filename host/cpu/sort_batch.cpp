@@ -25,9 +25,10 @@ std::size_t CpuBackend::sort_batch_workspace(std::int64_t batch_size) const {
 void CpuBackend::sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,
                             const BatchOrderView& order, Workspace workspace) {
   const auto batch_size = static_cast<std::int64_t>(batch.users.size());
-  checks::sort_batch(batch, order);
+  checks::sort_batch(batch, users, order);
   const std::int64_t count = state->count;
   cpu::require_count("sort_batch", count, 0, batch_size);
+  cpu::require_batch("sort_batch", batch, count, users, (std::int64_t{1} << 31) - users);
   cpu::Scratch scratch("sort_batch", workspace);
   std::int32_t* nodes = order.nodes.data();
   std::int32_t* sources = order.sources.data();

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cpu/candidates.hpp"
+#include "cpu/check.hpp"
 #include "cpu/gemm.hpp"
 #include "cpu/scratch.hpp"
 #include "cpu/thread_pool.hpp"
@@ -133,6 +134,8 @@ struct Search {
     const std::int64_t first = block * plan.block_rows;
     const std::int64_t rows = std::min(plan.block_rows, queries.rows - first);
     for (std::int64_t i = 0; i < rows; ++i) {
+      if (excluded.row_offsets != nullptr)
+        cpu::require_ascending_row("topk_dot", "excluded", excluded, first + i);
       const std::int64_t offset = i * plan.capacity;
       std::construct_at(slot.rows + i,
                         Row{{slot.candidate_scores + offset, slot.candidate_ids + offset, plan.wanted},

@@ -13,7 +13,7 @@
 namespace sea {
 
 /// Scratch memory of one operator call: its contents mean nothing before and after. Sized by the operator's
-/// `..._workspace` function; aligned to 64 bytes.
+/// `..._workspace` function; aligned to 64 bytes, as `Backend::allocate` does it.
 struct Workspace {
   std::byte* data = nullptr;
   std::size_t size = 0;
@@ -81,10 +81,10 @@ enum class EmbeddingNorm { norms, half_squares };
 
 /// What `contrastive` computes beside the logits.
 struct ContrastiveSettings {
-  float temperature = 1.0f;
-  bool intra = false;    ///< a query's denominator also runs over the other queries
-  bool mean = true;      ///< over the queries; else their sum
-  float epsilon = 0.0f;  ///< added inside the logarithm
+  float temperature = 1.0f;  ///< positive and finite
+  bool intra = false;        ///< a query's denominator also runs over the other queries
+  bool mean = true;          ///< over the queries; else their sum
+  float epsilon = 0.0f;      ///< added inside the logarithm, not negative
 };
 
 /// The lists of a batch, in the order of its sources, see BatchOrderView.
@@ -170,13 +170,22 @@ class CapturedGraph {
 
 /// The operators of SEA, forward and backward, and the memory they work on. Every operator `name` is defined
 /// in one file of its name per backend: `host/cpu/name.cpp`, `kernels/name.cu`. Matrices are float32,
-/// row-major, in memory of this backend (`allocate`); any may have gaps between its rows, which are neither
-/// read nor written. Outputs overwrite what was there; inputs and outputs do not overlap unless an operator
-/// says so. Operators are asynchronous (on the CPU they have finished when they return), allocate nothing,
-/// keep no state between calls, and give the same bits for the same inputs, whatever the number of threads.
-/// Shapes that do not fit are programming errors and throw Error with the operator's name, the same on every
-/// backend (detail/checks/); indices, offsets and what a StepState holds are checked on the CPU alone, which
-/// can read them. One object serves one thread at a time.
+/// row-major; any may have gaps between its rows, which are neither read nor written. Outputs overwrite what
+/// was there; inputs and outputs do not overlap unless an operator says so. Operators are asynchronous (on
+/// the CPU they have finished when they return), allocate nothing, keep no state between calls, and give the
+/// same bits for the same inputs, whatever the number of threads.
+///
+/// What views and pointers name, `*loss`, states and workspaces too, lies in memory that the device can
+/// reach: on the CPU any of the process, on a GPU its own (`allocate`). Spans of structures (`heads`,
+/// `gradients`, `pairs`, `optimizers`) lie in the host's and are read during the call alone.
+///
+/// What does not fit is a programming error and throws Error with the operator's name. Shapes, sizes and
+/// settings are checked in the same words on every backend (detail/checks/), what lies in the device's memory
+/// on the CPU alone, which can read it: batches, lists of rows, permutations, rows of excluded keys, and
+/// `StepState::count`, which is at most the batch's rows, and at least 1 for a loss. The columns of sparse
+/// matrices are not checked anywhere. A loss needs a row and a column. Where `state` may be null, an operator
+/// says so. One object serves one thread at a time.
+///
 /// Losses are written unweighted to `*loss`; the gradients that a fused loss operator writes are those of
 /// `weight * loss`.
 class Backend {
@@ -193,13 +202,16 @@ class Backend {
   /// `bytes` of device memory, aligned to 64 bytes, not initialised. Throws Error that says how much was
   /// asked for and how much there is.
   virtual void* allocate(std::size_t bytes) = 0;
+  /// Frees what `allocate` gave for `bytes`, after the operators before it; nothing for a null pointer.
   virtual void deallocate(void* pointer, std::size_t bytes) noexcept = 0;
   /// Bytes allocated at present, and the most there ever were.
   virtual std::size_t allocated_bytes() const = 0;
   virtual std::size_t peak_allocated_bytes() const = 0;
+  /// Returns when the source may be changed. After the operators before it.
   virtual void copy_to_device(void* destination, const void* host_source, std::size_t bytes) = 0;
   /// Waits for the operators before it.
   virtual void copy_to_host(void* host_destination, const void* source, std::size_t bytes) = 0;
+  /// Asynchronous, in the order of the operators.
   virtual void fill_zero(void* destination, std::size_t bytes) = 0;
   /// Returns when everything asked for has been done.
   virtual void synchronize() = 0;
@@ -259,7 +271,8 @@ class Backend {
   virtual void sample_user_batch(const UserSamplingView& sampling, std::uint64_t seed, const StepState* state,
                                  const BatchView& batch) = 0;
 
-  /// Sorts the nodes of a batch (see BatchOrderView). `users` is the number of users.
+  /// Sorts the nodes of a batch (see BatchOrderView), of fewer than 2^31 / 3 triples. `users` is the number
+  /// of users; users + items < 2^31.
   virtual void sort_batch(const BatchView& batch, std::int64_t users, const StepState* state,
                           const BatchOrderView& order, Workspace workspace) = 0;
   virtual std::size_t sort_batch_workspace(std::int64_t batch_size) const = 0;
@@ -288,9 +301,9 @@ class Backend {
                                MatrixView dweight, VectorView dbias, Workspace workspace) = 0;
   virtual std::size_t linear_backward_workspace(std::int64_t n, std::int64_t in, std::int64_t out) const = 0;
 
-  /// Several linear layers on top of one wide one, without the wide one's output: with E = X W^T + b and the
-  /// heads' outputs side by side, Y = E C^T + bias_c = X (C W)^T + (C b + bias_c), where C stacks the
-  /// heads' weights and is zero where a head does not look. X (n x in), W (width x in), b (width), M = C
+  /// Several linear layers, 1 to 16, on top of one wide one, without the wide one's output: with E = X W^T +
+  /// b and the heads' outputs side by side, Y = E C^T + bias_c = X (C W)^T + (C b + bias_c), where C stacks
+  /// the heads' weights and is zero where a head does not look. X (n x in), W (width x in), b (width), M = C
   /// W (out x in) and Y (n x out) are written, out = sum of the heads' outputs. M is kept for nothing but
   /// speed: the backward does not need it.
   virtual void factored_linear(ConstMatrixView x, ConstMatrixView weight, ConstVectorView bias,
@@ -320,7 +333,7 @@ class Backend {
 
   /// Y = X where positive, else slope X. Y may be X.
   virtual void leaky_relu(ConstMatrixView x, float slope, MatrixView y) = 0;
-  /// dX from the output Y (0 < slope, so that Y has the sign of X). dX may be dY.
+  /// dX from the output Y (0 <= slope, so that Y is positive where X is). dX may be dY.
   virtual void leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, MatrixView dx) = 0;
 
   /// Y = scale (X - mean) / sqrt(variance + epsilon) + shift by columns, with the biased variance over the
@@ -405,8 +418,9 @@ class Backend {
   virtual void gather_rows_backward(ConstMatrixView dy, const BatchOrderView& order, BatchRole role,
                                     std::int64_t first_node, const StepState* state, MatrixView dx) = 0;
 
-  /// *loss = the norm of X (n x w) (see MatrixNorm) over `divisor`, and dX; of the first `state->count` rows
-  /// alone where `state` is not null, and dX is 0 in the others. The gradient of a norm of 0 is 0.
+  /// *loss = the norm of X (n x w) (see MatrixNorm) over `divisor`, which is positive, and dX; of the first
+  /// `state->count` rows alone where `state` is not null, and dX is 0 in the others. The gradient of a norm
+  /// of 0 is 0.
   virtual void matrix_norm(ConstMatrixView x, MatrixNorm norm, double divisor, const StepState* state,
                            float weight, float* loss, MatrixView dx, Workspace workspace) = 0;
   virtual std::size_t matrix_norm_workspace(std::int64_t n, std::int64_t width) const = 0;
@@ -440,10 +454,10 @@ class Backend {
 
   /// For each query the `k` keys of largest dot product, best first; equal scores: the lower id first.
   /// Queries (q x w), keys (n x w), k <= n; `excluded` (q x n, empty where `excluded.row_offsets` is null)
-  /// names keys that a row may not have, ascending. Where fewer than k are left, ids are -1 and scores
-  /// -infinity. ids and scores are (q x k), row-major. Scores are summed in one fixed order in double
+  /// names keys that a row may not have, ascending and distinct. Where fewer than k are left, ids are -1 and
+  /// scores -infinity. ids and scores are (q x k), row-major. Scores are summed in one fixed order in double
   /// precision and rounded to float, the same on every backend (fixed_dot.hpp), so that ids are too. A score
-  /// that is not a number is never taken. Memory: q x k plus a tile, never q x n.
+  /// that is not a number, or -infinity, is never taken. Memory: q x k plus a tile, never q x n.
   virtual void topk_dot(ConstMatrixView queries, ConstMatrixView keys, std::int64_t k,
                         const CsrPatternView& excluded, IndexView ids, VectorView scores,
                         Workspace workspace) = 0;
@@ -500,8 +514,8 @@ class Backend {
                                                       std::int64_t samples) const = 0;
 
   /// CLUB, forward and backward, of generic and unique projections G and O (n x width each):
-  /// *loss = max(0, mean_i(ll(G_i, O_i) - ll(G_i, O_p(i))) / 2), p the permutation, ll the log-likelihood
-  /// under q up to a constant. Gradients flow into G and O, not into q. SEA, Eq. 14.
+  /// *loss = max(0, mean_i(ll(G_i, O_i) - ll(G_i, O_p(i))) / 2), p the permutation of all rows, ll the
+  /// log-likelihood under q up to a constant. Gradients flow into G and O, not into q. SEA, Eq. 14.
   virtual void club(ConstMatrixView generic, ConstMatrixView unique, ConstIndexView permutation,
                     const VariationalNetworkView& q, float weight, float* loss, MatrixView d_generic,
                     MatrixView d_unique, Workspace workspace) = 0;
@@ -552,8 +566,8 @@ class Backend {
 
   /// PAMD's contrast of a decoder's outputs, from cosines c (n x 3) of an item's feature with what was
   /// decoded of its common part, of the whole and of its specific part: with p = c_0 / t, q = c_1 / t and one
-  /// number for all rows, S = sum over j of c_j2 / t, t the temperature, *loss = mean over i of log(e^p_i +
-  /// e^q_i + e^S) - p_i + log(e^q_i + e^S) - q_i, and its gradient. The largest term of a logarithm is
+  /// number for all rows, S = sum over j of c_j2 / t, t > 0 the temperature, *loss = mean over i of log(e^p_i
+  /// + e^q_i + e^S) - p_i + log(e^q_i + e^S) - q_i, and its gradient. The largest term of a logarithm is
   /// subtracted first. Han et al., see `rank_attentive`.
   virtual void decoder_loss(ConstMatrixView cosines, float temperature, const StepState* state, float weight,
                             float* loss, MatrixView d_cosines) = 0;
@@ -567,7 +581,8 @@ class Backend {
 
   /// transposed[t] = values[permutation[t]] for every entry t of `transpose`, the transposed pattern of the
   /// one that `values` belong to; entry t of the one is entry permutation[t] of the other. For the backward
-  /// of `spmm` and `sddmm` where values change from step to step. The arrays may be longer than the pattern.
+  /// of `spmm` and `sddmm` where values change from step to step. The arrays may be longer than the pattern,
+  /// `transposed` no longer than `permutation`.
   virtual void transpose_values(const CsrPatternView& transpose, ConstIndexView permutation,
                                 ConstVectorView values, VectorView transposed) = 0;
 

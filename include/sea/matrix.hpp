@@ -9,8 +9,8 @@
 namespace sea {
 
 /// A row-major matrix in somebody else's memory, host or device: element (i, j) is
-/// `data[i * leading_dimension + j]`. The leading dimension makes a range of columns a view, so that
-/// concatenating and splitting cost nothing.
+/// `data[i * leading_dimension + j]`. The leading dimension, at least `columns`, makes a range of columns a
+/// view, so that concatenating and splitting cost nothing.
 template <class T>
 struct BasicMatrixView {
   T* data = nullptr;

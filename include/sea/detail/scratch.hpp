@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sea/backend.hpp"
+#include "sea/detail/check.hpp"
 #include "sea/error.hpp"
 
 namespace sea::detail {
@@ -18,7 +19,11 @@ constexpr std::size_t scratch_bytes(std::int64_t count) {
 /// Hands out arrays of a Workspace, one after the other.
 class Scratch {
  public:
-  Scratch(const char* operator_name, Workspace workspace) : name_(operator_name), workspace_(workspace) {}
+  Scratch(const char* operator_name, Workspace workspace) : name_(operator_name), workspace_(workspace) {
+    require(workspace.size == 0 ||
+                (workspace.data != nullptr && reinterpret_cast<std::uintptr_t>(workspace.data) % 64 == 0),
+            operator_name, "the workspace must be aligned to 64 bytes, and not null");
+  }
 
   template <class T>
   T* take(std::int64_t count) {

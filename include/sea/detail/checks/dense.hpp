@@ -100,9 +100,10 @@ inline void factored_linear_update(std::span<const LinearHead> heads, ConstMatri
 inline void leaky_relu(ConstMatrixView x, ConstMatrixView y) {
   require_shape("leaky_relu", "y", y, x);
 }
-inline void leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, ConstMatrixView dx) {
+inline void leaky_relu_backward(ConstMatrixView y, ConstMatrixView dy, float slope, ConstMatrixView dx) {
   require_shape("leaky_relu_backward", "dy", dy, y);
   require_shape("leaky_relu_backward", "dx", dx, y);
+  require(slope >= 0.0f, "leaky_relu_backward", "the slope must not be negative");
 }
 
 inline void batch_norm(ConstMatrixView x, ConstVectorView scale, ConstVectorView shift, ConstVectorView mean,

@@ -41,9 +41,10 @@ inline void pair_loss(const char* name, ConstMatrixView a, const char* b_name, C
 }
 
 inline void contrastive_alignment(ConstMatrixView text, ConstMatrixView visual, float temperature,
-                                  ConstMatrixView d_text, ConstMatrixView d_visual) {
+                                  ConstIndexView samples, ConstMatrixView d_text, ConstMatrixView d_visual) {
   const char* name = "contrastive_alignment";
   pair_loss(name, text, "visual", visual, "d_text", d_text, "d_visual", d_visual);
+  require(static_cast<std::int64_t>(samples.size()) <= text.rows, name, "there are more samples than rows");
   if (temperature >= 0.025f && std::isfinite(temperature)) return;
   throw Error(std::string(name) + ": temperature is " + std::to_string(temperature) +
               " and must be 0.025 or larger");

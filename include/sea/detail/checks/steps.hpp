@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "sea/detail/checks/common.hpp"
@@ -26,6 +27,11 @@ inline void advance_step(std::int64_t pairs, std::int64_t batch_size,
   require(pairs > 0, name, "there must be at least one pair");
   require(batch_size > 0, name, "the batch size must be at least 1");
   require(optimizers.size() <= most_optimizers, name, "there are at most 8 optimizers");
+  for (std::size_t i = 0; i < optimizers.size(); ++i) {
+    require(optimizers[i] != nullptr && std::find(optimizers.begin(), optimizers.begin() + i,
+                                                  optimizers[i]) == optimizers.begin() + i,
+            name, "the optimizers must be all different, and none null");
+  }
 }
 
 inline void sample_batch(const SamplingView& sampling, const BatchView& batch) {
@@ -34,6 +40,7 @@ inline void sample_batch(const SamplingView& sampling, const BatchView& batch) {
                static_cast<std::int64_t>(sampling.pair_users.size()));
   batch_lists(name, batch);
   require(!sampling.candidates.empty(), name, "there must be at least one candidate");
+  require(sampling.pair_users.size() < std::size_t{1} << 31, name, "there must be fewer than 2^31 pairs");
 }
 
 inline void sample_user_batch(const UserSamplingView& sampling, const BatchView& batch) {
@@ -42,10 +49,12 @@ inline void sample_user_batch(const UserSamplingView& sampling, const BatchView&
   require(!sampling.users.empty(), name, "there must be at least one user");
 }
 
-inline void sort_batch(const BatchView& batch, const BatchOrderView& order) {
+inline void sort_batch(const BatchView& batch, std::int64_t users, const BatchOrderView& order) {
   const char* name = "sort_batch";
   batch_lists(name, batch);
   batch_order(name, order, static_cast<std::int64_t>(batch.users.size()));
+  require(order.nodes.size() < std::size_t{1} << 31, name, "a batch must have fewer than 2^31 / 3 triples");
+  require(users >= 0 && users < std::int64_t{1} << 31, name, "there must be 0 to 2^31 - 1 users");
 }
 
 inline void permutation(std::int64_t size, ConstIndexView output) {
