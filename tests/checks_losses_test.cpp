@@ -109,8 +109,6 @@ std::vector<Refusal> Arguments::graphs() {
        rank(true, m(5, 2), 1, {}, 4, 4)},
       {"sddmm: x is 5 x 3 and must be 4 x 3", [this] { backend_.sddmm(csr(4, 5), m(5, 3), m(5, 3), v(8)); }},
       {"sddmm: y is 4 x 3 and must be 5 x 3", [this] { backend_.sddmm(csr(4, 5), m(4, 3), m(4, 3), v(8)); }},
-      {"transpose_values: permutation must be as long as transposed, or longer",
-       [this] { backend_.transpose_values(csr(2, 2), i(3), v(4), v(4)); }},
       {"edge_normalize: the pattern must be square",
        [this] { backend_.edge_normalize(csr(4, 5), v(8), v(8), v(4)); }},
       {"edge_normalize: inverse_roots has 3 elements and must have 4",

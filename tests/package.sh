@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs a build to a scratch folder, looks what is there, and builds apps/embed against it, as another program would;
-# compares what its two programs print. Does the same with the worked example of docs/own_model.md. Then configures a
-# project that has this one by add_subdirectory.
+# compares what its two programs print. Does the same with the worked example of docs/own_model.md. Looks what
+# find_package says where something that the package needs is lacking. Then configures a project that has this one by
+# add_subdirectory.
 #
 #   bash tests/package.sh BUILD_FOLDER
 set -euo pipefail
@@ -46,6 +47,12 @@ cmp "$repository/LICENSE" "$scratch/prefix/share/doc/sea/LICENSE" || fail "the l
 echo sea/version.hpp >>"$scratch/headers"
 diff <(sort "$scratch/headers") <(cd "$scratch/prefix/include" && find sea -type f | sort) ||
   fail "what is installed of include/sea differs from the repository's"
+# What the installed headers include is there too. No installed library chooses a device.
+grep -rhoP '^#include "\K[^"]+' "$scratch/prefix/include" | sort -u | while read -r header; do
+  [ -e "$scratch/prefix/include/$header" ] || [ -e "$scratch/prefix/include/sea-host/$header" ] ||
+    fail "an installed header includes $header, which is not installed"
+done
+[ ! -e "$scratch/prefix/include/sea-host/training/device.hpp" ] || fail "training/device.hpp is installed"
 cat >"$scratch/version.cpp" <<END
 #include <cstdio>
 #include <sea/version.hpp>
@@ -91,6 +98,47 @@ awk -v devices="$(tr '\n' ' ' <"$scratch/devices")" '
   END { if (seen != devices) { print "error: trained on " seen "and not on " devices; bad = 1 }; exit bad }
 ' "$scratch/printed"
 
+# find_says EXPECTED COMPONENTS OPTION...: what a project that asks for these components finds.
+mkdir "$scratch/finder" "$scratch/fmt"
+cat >"$scratch/finder/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(finder LANGUAGES CXX)
+find_package(sea QUIET ${COMPONENTS})
+foreach(package sea sea_host)
+  if(${package}_FOUND)
+    message(STATUS "${package} is found")
+  else()
+    message(STATUS "${package}: ${${package}_NOT_FOUND_MESSAGE}")
+  endif()
+endforeach()
+END
+find_says() {
+  quietly "configuring a project that finds sea" cmake -G Ninja -S "$scratch/finder" -B "$scratch/finder/build" \
+    --fresh -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCOMPONENTS="$2" "${@:3}"
+  grep -q -- "^-- $1" "$scratch/log" ||
+    fail "find_package(sea $2) does not say '$1' but: $(grep '^-- sea' "$scratch/log")"
+}
+echo 'set(PACKAGE_VERSION 1.2.3)
+set(PACKAGE_VERSION_COMPATIBLE TRUE)' >"$scratch/fmt/fmt-config-version.cmake"
+echo >"$scratch/fmt/fmt-config.cmake"
+find_says "sea: sea was built with fmt [0-9]*, but fmt 1.2.3 is found in $scratch/fmt\.$" "" -Dfmt_DIR="$scratch/fmt"
+find_says "sea_host is found" "COMPONENTS;host"
+(
+  export PKG_CONFIG_LIBDIR=$scratch/nothing PKG_CONFIG_PATH=
+  find_says "sea: sea::host needs nlohmann_json, and libxxhash and libzip" "COMPONENTS;host"
+  find_says "sea is found" "OPTIONAL_COMPONENTS;host"
+  grep -q '^-- sea_host: sea::host needs' "$scratch/log" || fail "find_package(sea) does not say what sea::host lacks"
+)
+if compgen -G "$scratch/prefix/lib*/libsea_cuda.a" >/dev/null; then
+  find_says "sea is found" "COMPONENTS;CUDA"
+  # As if it had been built with another toolkit.
+  sed -i 's/STREQUAL "[0-9]*"/STREQUAL "1"/' "$scratch"/prefix/lib*/cmake/sea/sea-config.cmake
+  find_says "sea: sea was built with CUDA [0-9]*, but the toolkit of CUDA [0-9.]* is found\.$" "COMPONENTS;CUDA"
+  find_says "sea is found" "OPTIONAL_COMPONENTS;CUDA"
+else
+  find_says "sea: sea was built without CUDA\.$" "COMPONENTS;CUDA"
+fi
+
 mkdir "$scratch/parent"
 cat >"$scratch/parent/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.25)
@@ -102,5 +150,9 @@ get_target_property(options sea::sea INTERFACE_COMPILE_OPTIONS)
 if(options OR TARGET sea_host)
   message(FATAL_ERROR "flags or targets of the project have leaked: \${options}")
 endif()
+if(CMAKE_BUILD_TYPE)
+  message(FATAL_ERROR "the parent's build type has become \${CMAKE_BUILD_TYPE}")
+endif()
 END
-quietly "add_subdirectory" cmake -G Ninja -S "$scratch/parent" -B "$scratch/parent/build" -DSEA_CUDA=OFF
+quietly "add_subdirectory" cmake -G Ninja -S "$scratch/parent" -B "$scratch/parent/build" -DSEA_CUDA=OFF \
+  -DCMAKE_BUILD_TYPE=

@@ -22,6 +22,7 @@ train() {
 }
 with_log "making data" "$sea" synth "$scratch/shop" --users 150 --items 80 --interactions 1700 --visual-dim 16 \
   --textual-dim 16
+printf '150\t0\t2\n' >>"$scratch/shop/shop.inter"  # of a user without a training pair: dropped, and not counted
 train sea --set club_steps=5
 train plain --set align=none --set distance=none
 train micro --model micro --set eval_step=1
@@ -30,6 +31,10 @@ for page in first second; do
   "$python" -B "$repository/apps/report.py" "${runs[@]}" --output "$scratch/$page.html" --sea "$sea"
 done
 cmp "$scratch/first.html" "$scratch/second.html" || fail "two reports of the same runs differ"
+counts=$("$sea" info "$scratch/shop" 2>/dev/null |
+  awk '/^valid / { valid = $2 } /^test / { print valid " for validation, " $2 " for test." }')
+[ -n "$counts" ] && grep -qF "$counts" "$scratch/first.html" ||
+  fail "the report counts other held-out pairs than sea info"
 
 # A tick's label says where the tick is, to the last digit.
 "$python" -B - "$repository/apps" <<'END' || fail "labels of ticks are not what they were"

@@ -1,9 +1,12 @@
 #include "cpu/thread_pool.hpp"
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
 
 #include <utility>
+
+#include "sea/error.hpp"
 
 namespace sea {
 
@@ -37,11 +40,22 @@ ThreadPool::ThreadPool(int threads) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { work(slot); });
+  try {
+    for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { work(slot); });
+  } catch (const std::exception& error) {  // std::system_error, or std::bad_alloc
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    stop();
+    throw Error(fmt::format("CpuBackend: {} threads were asked for and {} could be had ({}); ask for fewer",
+                            threads, this->threads(), error.what()));
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   stop_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();

@@ -13,6 +13,7 @@ namespace sea {
 /// handed out as threads become free, so that code in a block may depend on its number alone.
 class ThreadPool {
  public:
+  /// Throws Error where the system does not start so many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -38,6 +39,8 @@ class ThreadPool {
   };
 
   void run(const Job& job);
+  /// Ends the workers and waits for them.
+  void stop();
   void work(int slot);
   void work_through(int slot);
 

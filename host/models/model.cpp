@@ -16,8 +16,10 @@ std::int64_t Schedule::steps_of(std::int64_t epoch) const {
 
 void Model::begin_epoch(std::int64_t epoch) {
   if (schedule.is_pretraining(epoch)) {
-    for (Arena* arena : schedule.pretraining->moves())
+    for (Arena* arena : schedule.pretraining->moves()) {
       arena->set_learning_rate(schedule.pretraining_learning_rate);
+      arena->set_weight_decay(schedule.pretraining_weight_decay);
+    }
     return;
   }
   const std::int64_t own = epoch - schedule.pretraining_epochs;
@@ -28,6 +30,8 @@ void Model::begin_epoch(std::int64_t epoch) {
 }
 
 void Model::end_pretraining() {
+  for (Arena* arena : schedule.pretraining->moves())
+    arena->set_weight_decay(arena->settings().adam.weight_decay);
   StepState state = program.step_state().download().front();
   if (state.first != 0) return;  // the epoch is gone on with
   state.count = std::min(schedule.step->pairs(), schedule.step->batch_size());

@@ -15,12 +15,15 @@
 
 namespace sea {
 
+/// What the negatives of training pairs are drawn from: the items of any training pair, or all items.
+enum class Negatives { training_items, all_items };
+
 /// The training pairs of a data set in device memory, as the sampler reads them.
 class DeviceSampling {
  public:
   DeviceSampling() = default;
-  /// Users who have every item that occurs in training yield no pair: no negative exists for them.
-  DeviceSampling(Backend& backend, const HostCsr& train);
+  /// Users who have every item that negatives are drawn from yield no pair.
+  DeviceSampling(Backend& backend, const HostCsr& train, Negatives negatives = Negatives::training_items);
 
   SamplingView view() const;
   /// Pairs of an epoch.

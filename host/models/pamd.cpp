@@ -23,7 +23,7 @@ class Recording {
         users_(dataset.users),
         items_(dataset.items),
         width_(configuration.integer("embedding_size")),
-        model_(begin_model(backend, dataset, configuration)) {
+        model_(begin_model(backend, dataset, settings_of(configuration))) {
     ArenaSettings settings = model_->main->settings();
     if (configuration.integer("pretrain_epochs") > 0)
       decoders_ = &model_->program.arena("decoders", settings);
@@ -51,6 +51,11 @@ class Recording {
   }
 
  private:
+  static TrainingSettings settings_of(const Configuration& configuration) {
+    TrainingSettings settings = training_settings(configuration);
+    settings.negatives = Negatives::all_items;
+    return settings;
+  }
   Tensor upload(Backend& backend, ItemFeatures& features) {
     const Buffer<float>& values = model_->features.emplace_back(to_device(backend, features.values.values));
     const std::int64_t width = features.values.columns;
@@ -148,6 +153,7 @@ class Recording {
     schedule.pretraining = &program.step("pretraining", {&tape}, items_, n);
     schedule.pretraining_epochs = configuration_.integer("pretrain_epochs");
     schedule.pretraining_learning_rate = configuration_.number("pretrain_learning_rate");
+    schedule.pretraining_weight_decay = configuration_.number("pretrain_weight_decay");
   }
 
   void record_training() {
@@ -202,6 +208,8 @@ ModelDescription describe_pamd() {
   pamd.keys.push_back(integer_key("pretrain_batch_size", 100, 1, 1 << 24, "items a pretraining step"));
   pamd.keys.push_back(
       number_key("pretrain_learning_rate", 1e-3, 1e-12, 1.0, "Adam's step size in the pretraining"));
+  pamd.keys.push_back(number_key("pretrain_weight_decay", 1e-5, 0.0, 1.0,
+                                 "in the pretraining, in place of weight_decay: added to the gradient"));
   pamd.keys.push_back(number_key("finetune_learning_rate", 1e-4, 1e-12, 1.0,
                                  "Adam's step size for the encoders after the pretraining"));
   pamd.keys.push_back(number_key("temperature", 0.5, 1e-3, 1e6, "temperature of the pretraining's contrast"));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
 #include "configuration/shared_keys.hpp"
 #include "models/recording.hpp"
 #include "sea/error.hpp"
@@ -46,8 +48,20 @@ ModelDescription::Build without_parts(PluggedBuild& build) {
                const Progress& progress) { return build(backend, dataset, configuration, progress, false); };
 }
 
+namespace {
+
+/// A model's name as its paper writes it.
+std::string published_name(std::string name) {
+  if (name == "slmrec") return "SLMRec";
+  for (char& letter : name) letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  return name;
+}
+
+}  // namespace
+
 ModelDescription with_plug_in(ModelDescription model, PluggedBuild& build) {
-  model.summary = fmt::format("{} with SEA's alignment and distance on its two modalities", model.name);
+  model.summary =
+      fmt::format("{} with SEA's alignment and distance on its two modalities", published_name(model.name));
   model.name += "+sea";
   const std::vector<Key> keys = module_keys(0.1, 0.1, 0.1);
   model.keys.insert(model.keys.end(), keys.begin(), keys.end());

@@ -106,7 +106,7 @@ std::unique_ptr<Model> begin_model(Backend& backend, const Dataset& dataset,
   model->schedule.learning_rate_factor = settings.learning_rate_factor;
   model->schedule.learning_rate_epochs = settings.learning_rate_epochs;
 
-  model->sampling = DeviceSampling(backend, dataset.train);
+  model->sampling = DeviceSampling(backend, dataset.train, settings.negatives);
   model->batches = settings.batches;
   std::int64_t batch_size = settings.train_batch_size;
   if (model->batches == Batches::users) {

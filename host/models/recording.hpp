@@ -34,6 +34,7 @@ struct TrainingSettings {
   bool decoupled = false;  ///< of the weight decay; no key: the model's
   double learning_rate_factor = 1.0, learning_rate_epochs = 50.0;  ///< `learning_rate_scheduler`
   Batches batches = Batches::pairs;                                ///< no key: the model's
+  Negatives negatives = Negatives::training_items;                 ///< of pairs; no key: the model's
 };
 TrainingSettings training_settings(const Configuration& configuration);
 

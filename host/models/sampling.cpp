@@ -4,9 +4,9 @@
 
 namespace sea {
 
-DeviceSampling::DeviceSampling(Backend& backend, const HostCsr& train)
+DeviceSampling::DeviceSampling(Backend& backend, const HostCsr& train, Negatives negatives)
     : history_(backend, train.rows, train.columns, train.row_offsets, train.column_indices, {}) {
-  std::vector<bool> occurs(static_cast<std::size_t>(train.columns));
+  std::vector<bool> occurs(static_cast<std::size_t>(train.columns), negatives == Negatives::all_items);
   for (const std::int32_t item : train.column_indices) occurs[item] = true;
   std::vector<std::int32_t> candidates;
   for (std::int64_t item = 0; item < train.columns; ++item) {
@@ -26,7 +26,7 @@ DeviceSampling::DeviceSampling(Backend& backend, const HostCsr& train)
   }
   if (pair_users.empty()) {
     throw Error(
-        "no training pair has a negative: every user with training history has every item that occurs in it");
+        "no training pair has a negative: every user with training history has every item that could be one");
   }
   pair_users_ = to_device(backend, pair_users);
   pair_items_ = to_device(backend, pair_items);

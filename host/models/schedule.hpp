@@ -14,12 +14,12 @@ struct Schedule {
   std::int64_t steps = 0;  ///< in an epoch
 
   /// The first epochs run this step alone, so many of them: what they learn is where the others begin. They
-  /// are not evaluated and not counted by `epochs`. The arenas that it moves do so at a learning rate of
-  /// their own, and begin the first epoch after them with fresh moments. To all that follows that epoch is
-  /// number 0.
+  /// are not evaluated and not counted by `epochs`. The arenas that it moves do so at a learning rate and a
+  /// weight decay of their own, and begin the first epoch after them with fresh moments. To all that follows
+  /// that epoch is number 0.
   Step* pretraining = nullptr;
   std::int64_t pretraining_epochs = 0;
-  double pretraining_learning_rate = 1e-3;
+  double pretraining_learning_rate = 1e-3, pretraining_weight_decay = 0.0;
 
   /// Where it is there: the i-th step of an epoch.
   std::function<Step&(std::int64_t epoch, std::int64_t i)> choose = {};

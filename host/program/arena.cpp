@@ -21,6 +21,7 @@ Arena::Arena(Backend& backend, std::string name, const ArenaSettings& settings)
       name_(std::move(name)),
       settings_(settings),
       learning_rate_(settings.learning_rate),
+      adam_(settings.adam),
       state_(backend, 1) {
   upload_state({0, learning_rate_});
 }
@@ -69,13 +70,13 @@ void Arena::forget_moments() {
 
 void Arena::update() {
   if (settings_.gradients == Gradients::fused || size_ == 0) return;
-  backend_.adam(values_.span(), gradient_values_.span(), first_moments_.span(), second_moments_.span(),
-                settings_.adam, state());
+  backend_.adam(values_.span(), gradient_values_.span(), first_moments_.span(), second_moments_.span(), adam_,
+                state());
 }
 
 void Arena::update_without_gradient() {
   if (size_ == 0) return;
-  backend_.adam(values_.span(), {}, first_moments_.span(), second_moments_.span(), settings_.adam, state());
+  backend_.adam(values_.span(), {}, first_moments_.span(), second_moments_.span(), adam_, state());
 }
 
 Tensor Arena::add(const std::string& name, const Tensor& tensor, const Initializer& initial) {

@@ -45,6 +45,8 @@ class Arena {
 
   /// The learning rate of the updates to come; `settings` keep the one that the arena was made with.
   void set_learning_rate(double rate);
+  /// Likewise the weight decay, which a captured step keeps as it was when it was captured.
+  void set_weight_decay(double decay) { adam_.weight_decay = decay; }
 
   /// The optimizer's state in device memory.
   OptimizerState* state() const { return state_.data(); }
@@ -81,6 +83,7 @@ class Arena {
   std::string name_;
   ArenaSettings settings_;
   double learning_rate_;
+  AdamSettings adam_;
   std::vector<Parameter> parameters_;
   std::int64_t size_ = 0;
   Buffer<float> values_, gradient_values_, first_moments_, second_moments_;

@@ -104,6 +104,10 @@ void Program::allocate() {
   for (State& state : states_) {
     const std::vector<float> initial =
         state.initial(state.tensor.rows, state.tensor.columns, initial_draws(seed_, state.name));
+    if (static_cast<std::int64_t>(initial.size()) != state.tensor.size()) {
+      throw Error(fmt::format("program: {} initial values for {}, which has {}", initial.size(), state.name,
+                              state.tensor.size()));
+    }
     state.values.upload(initial);
     state.initial = {};
   }

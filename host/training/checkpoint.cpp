@@ -147,10 +147,18 @@ void restore_state(const std::string& text, const fs::path& file, Model& model, 
     return number.get<std::int64_t>();
   };
   Program& program = model.program;
-  const std::int64_t pairs = model.schedule.step->pairs(), batch_size = model.schedule.step->batch_size();
   try {
+    state.epochs = natural(json, "epochs");
+    const Step& of = model.schedule.step_of(state.epochs);
+    std::int64_t pairs = of.pairs(), batch_size = of.batch_size();
     const StepState step{natural(json, "step"), natural(json, "epoch"), natural(json, "first"),
                          natural(json, "count")};
+    if (model.schedule.pretraining != nullptr && state.epochs == model.schedule.pretraining_epochs &&
+        step.first == 0) {
+      // The pretraining's last step left the count of its own next one; Model::begin_epoch replaces it.
+      pairs = std::max(pairs, model.schedule.pretraining->pairs());
+      batch_size = std::max(batch_size, model.schedule.pretraining->batch_size());
+    }
     const auto sums = json.at("loss_sums").get<std::vector<double>>();
     // A batch beyond the pairs would be read from beyond their memory.
     if (step.count < 1 || step.count > batch_size || step.first > pairs - step.count ||
@@ -164,7 +172,6 @@ void restore_state(const std::string& text, const fs::path& file, Model& model, 
     }
     program.step_state().upload({&step, 1});
     program.losses().upload_sums(sums);
-    state.epochs = natural(json, "epochs");
     if (json.contains("best")) {
       const Json& best = json.at("best");
       std::optional<double> value;

@@ -1,10 +1,35 @@
 #include "training/evaluation.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
+#include "sea/error.hpp"
+
 namespace sea {
+
+namespace {
+
+std::vector<std::int64_t> checked_cutoffs(std::vector<std::int64_t> cutoffs) {
+  const bool ascending =
+      std::adjacent_find(cutoffs.begin(), cutoffs.end(), std::greater_equal<>()) == cutoffs.end();
+  if (cutoffs.empty() || cutoffs.front() < 1 || !ascending) {
+    throw Error(fmt::format("Evaluator: the cut-offs are [{}] and must be one or more, ascending, from 1 on",
+                            fmt::join(cutoffs, ", ")));
+  }
+  return cutoffs;
+}
+
+std::int64_t checked_block(std::int64_t block_users) {
+  if (block_users < 1)
+    throw Error(fmt::format("Evaluator: block_users is {} and must be at least 1", block_users));
+  return block_users;
+}
+
+}  // namespace
 
 HostCsr with_warm_items(const HostCsr& held_out, const HostCsr& train) {
   std::vector<bool> known(static_cast<std::size_t>(held_out.columns));
@@ -41,8 +66,8 @@ Evaluator::Evaluator(Backend& backend, const CsrPatternView& history, std::vecto
       scorer_(scorer),
       history_(history),
       splits_(std::move(splits)),
-      cutoffs_(std::move(cutoffs)),
-      block_users_(std::min(block_users, history.rows)),
+      cutoffs_(checked_cutoffs(std::move(cutoffs))),
+      block_users_(std::min(checked_block(block_users), history.rows)),
       width_(width),
       depth_(std::min(cutoffs_.back(), history.columns)),
       ids_(backend, block_users_ * depth_),

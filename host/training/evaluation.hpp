@@ -24,7 +24,8 @@ class Evaluator {
  public:
   /// `history` (users x items, ascending rows) is in device memory; `splits` (held-out items, users x items)
   /// in the host's. Both, the backend and the scorer must live as long. `width` is that of a user's
-  /// representation.
+  /// representation. `cutoffs`, at least one, ascend from 1 on, and `block_users` is at least 1; else throws
+  /// Error.
   Evaluator(Backend& backend, const CsrPatternView& history, std::vector<const HostCsr*> splits,
             std::vector<std::int64_t> cutoffs, std::int64_t block_users, std::int64_t width,
             const Scorer& scorer = scorer_of(Score::dot));

@@ -581,8 +581,7 @@ class Backend {
 
   /// transposed[t] = values[permutation[t]] for every entry t of `transpose`, the transposed pattern of the
   /// one that `values` belong to; entry t of the one is entry permutation[t] of the other. For the backward
-  /// of `spmm` and `sddmm` where values change from step to step. The arrays may be longer than the pattern,
-  /// `transposed` no longer than `permutation`.
+  /// of `spmm` and `sddmm` where values change from step to step. The arrays may be longer than the pattern.
   virtual void transpose_values(const CsrPatternView& transpose, ConstIndexView permutation,
                                 ConstVectorView values, VectorView transposed) = 0;
 

@@ -13,7 +13,8 @@
 
 namespace sea {
 
-/// An array of `count` values of T in a backend's memory, freed with it. The backend must live longer.
+/// An array of `count` values of T in a backend's memory, freed with it. The backend must live longer. A
+/// Buffer that was made without a backend has no elements.
 template <class T>
 class Buffer {
  public:
@@ -43,13 +44,23 @@ class Buffer {
   std::span<T> span() const { return {data_, static_cast<std::size_t>(count_)}; }
   BasicMatrixView<T> matrix(std::int64_t rows, std::int64_t columns) const { return {data_, rows, columns}; }
 
-  void fill_zero() { backend_->fill_zero(data_, bytes()); }
-  void upload(std::span<const T> values) {
-    backend_->copy_to_device(data_, values.data(), values.size_bytes());
+  /// Writes zero bytes to all elements. Asynchronous.
+  void fill_zero() {
+    if (count_ > 0) backend_->fill_zero(data_, bytes());
   }
+  /// Copies `values` to the first elements; those after them stay as they are. Throws Error where there are
+  /// more values than elements.
+  void upload(std::span<const T> values) {
+    if (values.size() > static_cast<std::size_t>(count_)) {
+      throw Error("a buffer of " + std::to_string(count_) + " elements takes at most as many values, and " +
+                  std::to_string(values.size()) + " are uploaded");
+    }
+    if (!values.empty()) backend_->copy_to_device(data_, values.data(), values.size_bytes());
+  }
+  /// All elements. Waits for the operators before it.
   std::vector<T> download() const {
     std::vector<T> values(static_cast<std::size_t>(count_));
-    backend_->copy_to_host(values.data(), data_, bytes());
+    if (count_ > 0) backend_->copy_to_host(values.data(), data_, bytes());
     return values;
   }
 

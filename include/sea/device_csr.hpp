@@ -12,7 +12,8 @@ namespace sea {
 class DeviceCsr {
  public:
   DeviceCsr() = default;
-  /// Copies host arrays. `values` may be empty.
+  /// Copies host arrays: rows + 1 `row_offsets`, and `values` parallel to `column_indices` or empty. Throws
+  /// Error where the sizes are others.
   DeviceCsr(Backend& backend, std::int64_t rows, std::int64_t columns,
             std::span<const std::int64_t> row_offsets, std::span<const std::int32_t> column_indices,
             std::span<const float> values)
@@ -21,6 +22,8 @@ class DeviceCsr {
         row_offsets_(backend, static_cast<std::int64_t>(row_offsets.size())),
         column_indices_(backend, static_cast<std::int64_t>(column_indices.size())),
         values_(backend, static_cast<std::int64_t>(values.size())) {
+    detail::require_size("DeviceCsr", "row_offsets", row_offsets.size(), rows + 1);
+    if (!values.empty()) detail::require_size("DeviceCsr", "values", values.size(), column_indices_.size());
     upload(row_offsets, column_indices, values);
   }
 
@@ -38,7 +41,8 @@ class DeviceCsr {
   /// Entries that it has room for.
   std::int64_t capacity() const { return column_indices_.size(); }
   CsrPatternView pattern() const { return {rows_, columns_, row_offsets_.data(), column_indices_.data()}; }
-  CsrView view() const { return {pattern(), values_.data()}; }
+  /// `values` is null where there are none.
+  CsrView view() const { return {pattern(), values_.size() > 0 ? values_.data() : nullptr}; }
 
  private:
   std::int64_t rows_ = 0, columns_ = 0;

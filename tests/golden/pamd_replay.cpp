@@ -116,9 +116,11 @@ void compare_scores(const GoldenCase& golden, Model& model) {
 
 void replay_pamd(const GoldenCase& golden) {
   const bool pretraining = golden.settings().at("phase") == "pretraining";
-  Configuration configuration = golden.configuration({{"pre_l_r", "pretrain_learning_rate"},
-                                                      {"bpr_l_r", "learning_rate"},
-                                                      {"finetune_l_r", "finetune_learning_rate"}});
+  Configuration configuration =
+      golden.configuration({{"weight_decay", pretraining ? "pretrain_weight_decay" : "weight_decay"},
+                            {"pre_l_r", "pretrain_learning_rate"},
+                            {"bpr_l_r", "learning_rate"},
+                            {"finetune_l_r", "finetune_learning_rate"}});
   configuration.set_text("train_batch_size", "29", "golden");
   if (!pretraining) configuration.set_text("pretrain_epochs", "0", "golden");
   const std::vector<double> items = pretraining ? golden.values("inputs/items.0.npy") : std::vector<double>{};

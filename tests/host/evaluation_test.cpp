@@ -9,6 +9,7 @@
 #include "sea/device_csr.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 using namespace sea;
 
@@ -141,4 +142,21 @@ TEST_CASE("evaluation: equals sorting all items by definition, ties and all", "[
             std::count_if(valid.begin(), valid.end(), [](const auto& s) { return !s.empty(); }));
     }
   });
+}
+
+TEST_CASE("evaluation: an evaluator refuses cut-offs and blocks that it cannot rank by", "[evaluation]") {
+  CpuBackend backend(1);
+  const HostCsr train = to_csr(Sets(4), 6);
+  const auto error = [&](const std::vector<std::int64_t>& cutoffs, std::int64_t block_users) {
+    return sea::test::error_of(
+        [&] { Evaluator(backend, train.pattern(), {&train}, cutoffs, block_users, 3); });
+  };
+  CHECK(error({1, 5, 20}, 1).empty());
+  CHECK(error({}, 8) == "Evaluator: the cut-offs are [] and must be one or more, ascending, from 1 on");
+  CHECK(error({10, 5}, 8) ==
+        "Evaluator: the cut-offs are [10, 5] and must be one or more, ascending, from 1 on");
+  for (const auto& cutoffs : std::vector<std::vector<std::int64_t>>{{5, 5}, {0, 5}, {-1}, {1, 20, 5}})
+    CHECK_FALSE(error(cutoffs, 8).empty());
+  CHECK(error({5}, 0) == "Evaluator: block_users is 0 and must be at least 1");
+  CHECK(error({5}, -3) == "Evaluator: block_users is -3 and must be at least 1");
 }

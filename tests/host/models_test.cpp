@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <sstream>
 
 #include "data/graph.hpp"
 #include "data/pruning.hpp"
@@ -139,6 +141,76 @@ TEST_CASE("models: resumed equals never stopped, between epochs and within, prun
       check_same_run(whole, run);
     }
   }
+}
+
+TEST_CASE("models: a pretraining with larger batches than the training's is gone on with at any step",
+          "[models]") {
+  const TrainingFixture fixture;
+  const Case c{
+      "pamd",
+      {"pretrain_epochs=2", "pretrain_batch_size=25", "train_batch_size=16", "eval_step=1", "epochs=1"}};
+  const fs::path whole = fixture.folder / "whole";
+  train_run(fixture.data, whole, request_of(c), 2);
+  for (int stop_at = 1; stop_at <= 7;
+       ++stop_at) {  // 3 steps an epoch of the pretraining, then the training's
+    INFO("stopped at " << stop_at);
+    const fs::path run = fixture.folder / std::to_string(stop_at);
+    CHECK(train_run(fixture.data, run, request_of(c), 1, {stop_at, 0}).stopped_by == StoppedBy::request);
+    CHECK(train_run(fixture.data, run, request_of(c), 1).stopped_by == StoppedBy::epochs);
+    check_same_run(whole, run);
+  }
+}
+
+TEST_CASE("models: pamd's weight decays, one in the pretraining and one after it", "[models]") {
+  const TrainingFixture fixture;
+  // The encoders after three steps of the pretraining, and after three of the training: Adam's first step is
+  // the gradient's sign, which the decay seldom turns.
+  const auto encoders = [&](const std::string& pretraining, const std::string& training) {
+    CpuBackend backend(1);
+    const auto model = build(backend, fixture.data,
+                             {"pamd",
+                              {"pretrain_epochs=1", "pretrain_batch_size=20", "eval_step=1",
+                               "pretrain_weight_decay=" + pretraining, "weight_decay=" + training}});
+    std::vector<std::vector<float>> after;
+    for (std::int64_t epoch = 0; epoch < 2; ++epoch) {
+      model->begin_epoch(epoch);
+      for (std::int64_t i = 0; i < 3; ++i) model->step(epoch, i);
+      for (const ParameterView& parameter : model->program.parameters()) {
+        if (parameter.name == "en_img.weight")
+          after.emplace_back(parameter.value, parameter.value + parameter.size());
+      }
+    }
+    REQUIRE(after.size() == 2);
+    return after;
+  };
+  const auto none = encoders("0", "0"), before = encoders("0.5", "0"), behind = encoders("0", "0.5");
+  CHECK((before[0] != none[0]));
+  CHECK((behind[0] == none[0]));
+  CHECK((behind[1] != none[1]));
+}
+
+TEST_CASE("models: negatives of pamd are any items, those of the others occur in training", "[models]") {
+  const TrainingFixture fixture;
+  // Item 7 stands in validation alone.
+  std::istringstream lines(read_file(fixture.data / "data.inter"));
+  std::string inter;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t item = line.find('\t') + 1, label = line.rfind('\t') + 1;
+    if (line.substr(item, label - 1 - item) == "7") line.replace(label, std::string::npos, "1");
+    inter += line + '\n';
+  }
+  write_file(fixture.data / "data.inter", inter);
+  CpuBackend backend(1);
+  const auto candidates = [&](const std::string& name) {
+    const auto model = build(backend, fixture.data, {name, {"eval_step=1"}});
+    const ConstIndexView of = model->sampling.view().candidates;
+    return std::vector<std::int32_t>(of.begin(), of.end());
+  };
+  std::vector<std::int32_t> all(60);
+  std::iota(all.begin(), all.end(), 0);
+  CHECK(candidates("pamd") == all);
+  all.erase(all.begin() + 7);
+  CHECK(candidates("vbpr") == all);
 }
 
 TEST_CASE("models: an epoch's pruned graph is a function of the epoch, and evaluation sees the whole one",

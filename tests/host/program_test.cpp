@@ -6,6 +6,7 @@
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/reference.hpp"
 
 using namespace sea;
@@ -227,6 +228,22 @@ TEST_CASE("a program takes any recording order: a tensor read whole after parts 
                            central_differences([&](auto& v) { return loss(v, other); }, start)) < 1e-5);
       CHECK(relative_error(program.download_gradient("q"),
                            central_differences([&](auto& v) { return loss(start, v); }, other)) < 1e-5);
+    }
+  });
+}
+
+TEST_CASE("a program refuses initial values of another number than a parameter or a state has") {
+  for_each_backend([](Backend& backend) {
+    for (const std::int64_t count : {7, 9, 0}) {
+      const Initializer initial = [count](std::int64_t, std::int64_t, const InitialDraws&) {
+        return std::vector<float>(static_cast<std::size_t>(count));
+      };
+      const std::string expected = "program: " + std::to_string(count) + " initial values for p, which has 8";
+      Program trained(backend, 1), kept(backend, 1);
+      trained.parameter(trained.arena("main", {}), "p", 2, 4, initial);
+      CHECK(error_of([&] { trained.allocate(); }) == expected);
+      kept.state("p", 2, 4, initial);
+      CHECK(error_of([&] { kept.allocate(); }) == expected);
     }
   });
 }

@@ -40,11 +40,6 @@ inline void sddmm(const CsrView& a, ConstMatrixView x, ConstMatrixView y) {
   require_shape("sddmm", "y", y, a.columns, x.columns);
 }
 
-inline void transpose_values(ConstIndexView permutation, ConstVectorView transposed) {
-  require(permutation.size() >= transposed.size(), "transpose_values",
-          "permutation must be as long as transposed, or longer");
-}
-
 inline void edge_normalize(const CsrPatternView& pattern, ConstVectorView inverse_roots) {
   require(pattern.rows == pattern.columns, "edge_normalize", "the pattern must be square");
   require_size("edge_normalize", "inverse_roots", inverse_roots.size(), pattern.rows);
