@@ -13,8 +13,8 @@ class ThreadPool;
 /// library products. Device memory is host memory. Results do not depend on the number of threads.
 class CpuBackend final : public Backend {
  public:
-  /// `threads` >= 1, or 0 for as many as the machine has; else throws Error. The calling thread is one of
-  /// them.
+  /// `threads` >= 1, or 0 for as many as the machine has; throws Error for another number, and where so many
+  /// cannot be started. The calling thread is one of them.
   explicit CpuBackend(int threads = 0);
   ~CpuBackend() override;
 
