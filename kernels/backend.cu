@@ -14,6 +14,34 @@ namespace {
 
 using cuda::check;
 
+void forget_marks(cuda::Context& context) noexcept {
+  for (cudaEvent_t& mark : context.marks) {
+    if (mark != nullptr) static_cast<void>(cudaEventDestroy(mark));
+  }
+  context.marks.clear();
+}
+
+}  // namespace
+
+cuda::Context::~Context() {
+  blas.close();
+  // Whoever wants to know of an error has synchronised before. Without the event nothing was asked for yet,
+  // and a null stream need not be the caller's default one.
+  if (forked != nullptr) {
+    for (const cudaStream_t each : streams) static_cast<void>(cudaStreamSynchronize(each));
+    static_cast<void>(cudaEventDestroy(forked));
+  }
+  forget_marks(*this);
+  for (std::size_t s = 1; s < streams.size(); ++s) {
+    if (joined[s] != nullptr) static_cast<void>(cudaEventDestroy(joined[s]));
+    if (streams[s] != nullptr) static_cast<void>(cudaStreamDestroy(streams[s]));
+  }
+  if (owns_stream) static_cast<void>(cudaStreamDestroy(stream));
+  if (pool != nullptr) static_cast<void>(cudaMemPoolDestroy(pool));
+}
+
+namespace {
+
 std::string megabytes(std::size_t bytes) {
   return std::to_string(bytes / 1000000) + '.' + std::to_string(bytes / 100000 % 10) + " MB";
 }
@@ -76,13 +104,23 @@ void open_streams(cuda::Context& context) {
   make_event(&context.forked);
 }
 
-/// A mark of a capture means nothing outside of it.
-void forget_marks(cuda::Context& context) {
-  for (cudaEvent_t& mark : context.marks) {
-    if (mark != nullptr) static_cast<void>(cudaEventDestroy(mark));
+/// The marks of a capture, while it lives: they mean nothing outside of it. Those that were there come back
+/// after it; within it none of them has to be waited for, since a capture joins and forks first.
+class MarksOfCapture {
+ public:
+  explicit MarksOfCapture(cuda::Context& context)
+      : context_(context), outside_(std::exchange(context.marks, {})) {}
+  ~MarksOfCapture() {
+    forget_marks(context_);
+    context_.marks = std::move(outside_);
   }
-  context.marks.clear();
-}
+  MarksOfCapture(const MarksOfCapture&) = delete;
+  MarksOfCapture& operator=(const MarksOfCapture&) = delete;
+
+ private:
+  cuda::Context& context_;
+  std::vector<cudaEvent_t> outside_;
+};
 
 /// What follows on the main stream waits for all others.
 cudaError_t join_streams(cuda::Context& context) {
@@ -92,7 +130,8 @@ cudaError_t join_streams(cuda::Context& context) {
     status = cudaEventRecord(context.joined[s], context.streams[s]);
     if (status == cudaSuccess) status = cudaStreamWaitEvent(context.streams[0], context.joined[s]);
   }
-  if (status == cudaSuccess) context.must_join = false;
+  // Inside of `on_stream` more may be asked of that stream.
+  if (status == cudaSuccess) context.must_join = context.current != Stream::main;
   return status;
 }
 
@@ -117,22 +156,17 @@ CudaBackend::CudaBackend(cudaStream_t stream, const CudaSettings& settings)
     : context_(make_context(settings)) {
   context_->stream = stream;
   open_streams(*context_);
+  // An event can be recorded on streams of its own device alone.
+  const cudaError_t status = cudaEventRecord(context_->forked, stream);
+  if (status == cudaErrorInvalidResourceHandle) {
+    static_cast<void>(cudaGetLastError());
+    throw Error("CudaBackend: the stream is not one of CUDA device " + std::to_string(settings.device));
+  }
+  check(status, "CudaBackend", "recording an event");
   context_->blas.open(context_->streams, context_->pool, settings);
 }
 
-CudaBackend::~CudaBackend() {
-  context_->blas.close();
-  // Whoever wants to know of an error has synchronised before.
-  for (const cudaStream_t stream : context_->streams) static_cast<void>(cudaStreamSynchronize(stream));
-  forget_marks(*context_);
-  static_cast<void>(cudaEventDestroy(context_->forked));
-  for (std::size_t s = 1; s < context_->streams.size(); ++s) {
-    static_cast<void>(cudaEventDestroy(context_->joined[s]));
-    static_cast<void>(cudaStreamDestroy(context_->streams[s]));
-  }
-  if (context_->owns_stream) static_cast<void>(cudaStreamDestroy(context_->stream));
-  static_cast<void>(cudaMemPoolDestroy(context_->pool));
-}
+CudaBackend::~CudaBackend() = default;
 
 cudaStream_t CudaBackend::stream() const {
   return context_->stream;
@@ -156,6 +190,7 @@ void* CudaBackend::allocate(std::size_t bytes) {
   void* pointer = nullptr;
   // What no memory can hold is not asked for: the driver may call it an invalid argument, or round it to 0.
   constexpr std::size_t address_space = std::size_t{1} << 47;
+  // On the chosen stream, which may use it at once: the pool hands memory out after whoever had it before.
   const cudaError_t status = bytes > address_space
                                  ? cudaErrorMemoryAllocation
                                  : cudaMallocFromPoolAsync(&pointer, std::max<std::size_t>(bytes, 1),
@@ -176,8 +211,9 @@ void* CudaBackend::allocate(std::size_t bytes) {
 
 void CudaBackend::deallocate(void* pointer, std::size_t bytes) noexcept {
   if (pointer == nullptr) return;
+  // On the main stream, whichever is chosen: it alone comes after all others and what was asked of itself.
   cudaError_t status = join_streams(*context_);
-  if (status == cudaSuccess) status = cudaFreeAsync(pointer, context_->stream);
+  if (status == cudaSuccess) status = cudaFreeAsync(pointer, context_->of(Stream::main));
   if (status != cudaSuccess) context_->failed_free = status;
   context_->allocated -= bytes;
 }
@@ -251,6 +287,7 @@ void CudaBackend::join() {
 }
 
 void CudaBackend::mark(Stream stream, int number) {
+  require_mark("mark", number);
   std::vector<cudaEvent_t>& marks = context_->marks;
   const auto place = static_cast<std::size_t>(number);
   if (marks.size() <= place) marks.resize(place + 1, nullptr);
@@ -259,6 +296,7 @@ void CudaBackend::mark(Stream stream, int number) {
 }
 
 void CudaBackend::wait(Stream stream, int number) {
+  require_mark("wait", number);
   const auto place = static_cast<std::size_t>(number);
   if (place >= context_->marks.size() || context_->marks[place] == nullptr) return;
   check(cudaStreamWaitEvent(context_->of(stream), context_->marks[place]), "wait", "waiting for an event");
@@ -286,24 +324,22 @@ class CudaGraph final : public CapturedGraph {
 std::unique_ptr<CapturedGraph> CudaBackend::capture(const std::function<void()>& body) {
   if (context_->stream == nullptr || context_->stream == cudaStreamLegacy) return nullptr;
   join();
-  forget_marks(*context_);
+  const MarksOfCapture marks(*context_);
   check(cudaStreamBeginCapture(context_->stream, cudaStreamCaptureModeThreadLocal), "capture",
         "beginning a capture");
   cudaGraph_t graph = nullptr;
   try {
+    fork();  // so that what is asked of the other streams is captured too
     body();
     join();
   } catch (...) {
     context_->must_join = false;
     static_cast<void>(cudaStreamEndCapture(context_->stream, &graph));
-    forget_marks(*context_);
     if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
     static_cast<void>(cudaGetLastError());
     throw;
   }
-  const cudaError_t ended = cudaStreamEndCapture(context_->stream, &graph);
-  forget_marks(*context_);
-  check(ended, "capture", "ending a capture");
+  check(cudaStreamEndCapture(context_->stream, &graph), "capture", "ending a capture");
   std::unique_ptr<CapturedGraph> captured;
   try {
     captured = std::make_unique<CudaGraph>(context_->stream, graph);

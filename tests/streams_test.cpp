@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/reference.hpp"
 
 using namespace sea;
@@ -109,6 +111,52 @@ TEST_CASE("streams: copies to and from the host, and giving memory back, join fi
   });
 }
 
+TEST_CASE("streams: memory given back on one is in order with what the main one does with it") {
+  for_each_try([](Backend& backend, Numbers& n) {
+    for (const Stream stream : others) {
+      std::optional<Buffer<float>> between(std::in_place, backend, size);
+      n.scale(2.0f, n.x, *between);
+      n.scale(2.0f, *between, n.y);
+      backend.on_stream(stream, [&] { between.reset(); });
+      n.check(n.y, 4.0f);
+    }
+  });
+}
+
+TEST_CASE("streams: what one is asked for after it gave memory back is joined all the same") {
+  for_each_try([](Backend& backend, Numbers& n) {
+    for (const Stream stream : others) {
+      std::optional<Buffer<float>> between(std::in_place, backend, size);
+      backend.fork();
+      backend.on_stream(stream, [&] {
+        n.scale(2.0f, n.x, *between);
+        between.reset();
+        n.scale(8.0f, n.x, n.z);
+      });
+      n.check(n.z, 8.0f);
+    }
+  });
+}
+
+TEST_CASE("streams: memory allocated on one is its own at once, and the main one's after a join") {
+  for_each_try([](Backend& backend, Numbers& n) {
+    for (const Stream stream : others) {
+      std::optional<Buffer<float>> between;
+      {
+        const Buffer<float> before(backend, size);  // whose memory may be the next one's
+        n.scale(32.0f, n.x, before);
+      }
+      backend.on_stream(stream, [&] {
+        between.emplace(backend, size);
+        n.scale(2.0f, n.x, *between);
+      });
+      backend.join();
+      n.scale(2.0f, *between, n.y);
+      n.check(n.y, 4.0f);
+    }
+  });
+}
+
 TEST_CASE("streams: what waits for a mark begins after what was noted, on any two streams") {
   for_each_try([](Backend& backend, Numbers& n) {
     n.scale(2.0f, n.x, n.y);
@@ -124,6 +172,13 @@ TEST_CASE("streams: what waits for a mark begins after what was noted, on any tw
     n.scale(2.0f, n.y, n.z);
     n.check(n.z, 16.0f);
     n.check(n.y, 8.0f);
+  });
+}
+
+TEST_CASE("streams: a mark's number is not negative") {
+  for_each_precision([](Backend& backend) {
+    CHECK(error_of([&] { backend.mark(Stream::main, -1); }) == "mark: a mark's number must be at least 0");
+    CHECK(error_of([&] { backend.wait(Stream::main, -1); }) == "wait: a mark's number must be at least 0");
   });
 }
 
@@ -184,6 +239,51 @@ TEST_CASE("streams: a capture begins after all that runs, and ends when its stre
     n.check(n.y, 2.0f);
     n.check(n.z, 4.0f);
     n.check(n.x, 8.0f);
+  });
+}
+
+TEST_CASE("streams: what another one is asked for in a capture is captured, without a fork too") {
+  for_each_try([](Backend& backend, Numbers& n) {
+    for (const Stream stream : others) {
+      n.z.upload(n.values);
+      const auto body = [&] { backend.on_stream(stream, [&] { n.scale(2.0f, n.z, n.z); }); };
+      const std::unique_ptr<CapturedGraph> graph = backend.capture(body);
+      n.check(n.z, 1.0f);
+      for (int times = 0; times < 2; ++times) graph == nullptr ? body() : graph->replay();
+      n.check(n.z, 4.0f);
+    }
+  });
+}
+
+TEST_CASE("streams: a mark outlasts a capture, in which nothing has to wait for it") {
+  for_each_try([](Backend& backend, Numbers& n) {
+    for (const Stream stream : others) {
+      const bool fails = stream == Stream::narrow;
+      n.scale(2.0f, n.x, n.y);
+      backend.mark(Stream::main, 1);
+      const auto body = [&] {
+        backend.wait(stream, 1);
+        backend.on_stream(stream, [&] { n.scale(2.0f, n.y, n.z); });
+        backend.mark(stream, 1);  // another one, of the capture
+        backend.wait(Stream::main, 1);
+        n.scale(2.0f, n.z, n.z);
+        if (fails) throw std::runtime_error("planted");
+      };
+      std::unique_ptr<CapturedGraph> graph;
+      try {
+        graph = backend.capture(body);
+      } catch (const std::runtime_error&) {
+        CHECK(fails);
+      }
+      backend.wait(stream, 1);
+      backend.on_stream(stream, [&] { n.scale(16.0f, n.y, n.x); });
+      n.check(n.x, 32.0f);
+      if (graph != nullptr) {
+        graph->replay();
+        n.check(n.z, 8.0f);
+      }
+      n.x.upload(n.values);
+    }
   });
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "sea/detail/check.hpp"
 #include "sea/matrix.hpp"
 #include "sea/philox.hpp"
 
@@ -202,7 +203,8 @@ class Backend {
   /// `bytes` of device memory, aligned to 64 bytes, not initialised. Throws Error that says how much was
   /// asked for and how much there is.
   virtual void* allocate(std::size_t bytes) = 0;
-  /// Frees what `allocate` gave for `bytes`, after the operators before it; nothing for a null pointer.
+  /// Frees what `allocate` gave for `bytes`, after the operators before it, of all streams; nothing for a
+  /// null pointer.
   virtual void deallocate(void* pointer, std::size_t bytes) noexcept = 0;
   /// Bytes allocated at present, and the most there ever were.
   virtual std::size_t allocated_bytes() const = 0;
@@ -224,7 +226,9 @@ class Backend {
   /// bodies and do nothing else.
   virtual bool has_streams() const { return false; }
   /// The operators of `body` go to `stream`. No copies are among them. What they share with operators of
-  /// other streams is kept in order by the four calls below. Not inside of another such body.
+  /// other streams is kept in order by the four calls below. Memory that is allocated in it is that stream's
+  /// at once, the main one's after a join, the third one's after a join and a fork. Not inside of another
+  /// such body.
   virtual void on_stream(Stream /*stream*/, const std::function<void()>& body) { body(); }
   /// What follows on the other streams begins after all that was asked of the main one so far. Memory that is
   /// allocated later is theirs after another fork.
@@ -233,13 +237,14 @@ class Backend {
   /// `synchronize` join first.
   virtual void join() {}
   /// Notes by a small number, from 0, what was asked of `stream` so far; a later call with that number
-  /// replaces it.
-  virtual void mark(Stream /*stream*/, int /*number*/) {}
+  /// replaces it. Marks of a capture's body mean nothing outside of it, and those of before stay.
+  virtual void mark(Stream /*stream*/, int number) { require_mark("mark", number); }
   /// What follows on `stream` begins after what was noted. Nothing where nothing was.
-  virtual void wait(Stream /*stream*/, int /*number*/) {}
-  /// Captures the operators of `body` without doing them: no copy to or from the host and no allocation may
-  /// be among them, and each of them has been done once before, on the same stream. Null where capturing is
-  /// of no use: where operators are done as they are asked for.
+  virtual void wait(Stream /*stream*/, int number) { require_mark("wait", number); }
+  /// Captures the operators of `body` without doing them: no copy to or from the host may be among them, no
+  /// memory may be allocated or given back, and each of them has been done once before, on the same stream.
+  /// It begins after all that was asked of every stream so far, as after a join and a fork. Null where
+  /// capturing is of no use: where operators are done as they are asked for.
   virtual std::unique_ptr<CapturedGraph> capture(const std::function<void()>& body) {
     static_cast<void>(body);
     return nullptr;
@@ -610,6 +615,11 @@ class Backend {
   /// terms.back() = sum of weights[t] terms[t] over the others, then sums[t] += terms[t] for all of them.
   /// `weights` is one shorter than `terms` and `sums`.
   virtual void accumulate_losses(VectorView terms, ConstVectorView weights, std::span<double> sums) = 0;
+
+ protected:
+  static void require_mark(const char* name, int number) {
+    detail::require(number >= 0, name, "a mark's number must be at least 0");
+  }
 };
 
 }  // namespace sea

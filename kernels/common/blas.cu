@@ -41,10 +41,13 @@ void Blas::open(const std::array<cudaStream_t, stream_count>& streams, cudaMemPo
 const Blas::Lane& Blas::lane() {
   Lane& lane = *current_;
   if (lane.ready) return lane;
-  check(cudaMallocFromPoolAsync(&lane.workspace, bytes_of_lane(), pool_, lane.stream), "CudaBackend",
-        "allocating the workspace of dense products");
+  // What an earlier try had made before it failed is used.
+  if (lane.workspace == nullptr) {
+    check(cudaMallocFromPoolAsync(&lane.workspace, bytes_of_lane(), pool_, lane.stream), "CudaBackend",
+          "allocating the workspace of dense products");
+  }
   if (!splits()) {
-    check_blas(cublas().create(&lane.handle), "CudaBackend");
+    if (lane.handle == nullptr) check_blas(cublas().create(&lane.handle), "CudaBackend");
     check_blas(cublas().set_stream(lane.handle, lane.stream), "CudaBackend");
     check_blas(cublas().set_workspace(lane.handle, lane.workspace, library_workspace_bytes), "CudaBackend");
   }
@@ -75,7 +78,7 @@ const char* Blas::precision_name() const {
 
 std::size_t Blas::workspace_bytes() const {
   std::size_t bytes = 0;
-  for (const Lane& lane : lanes_) bytes += lane.ready ? bytes_of_lane() : 0;
+  for (const Lane& lane : lanes_) bytes += lane.workspace != nullptr ? bytes_of_lane() : 0;
   return bytes;
 }
 

@@ -12,6 +12,12 @@ namespace sea::cuda {
 
 /// What a CudaBackend holds. An operator takes its stream, its products and the size of the device from here.
 struct Context {
+  Context() = default;
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  /// Gives everything back, also what a constructor of CudaBackend had made before it failed.
+  ~Context();
+
   /// Multiprocessors that a kernel whose blocks must all run at one time may fill: half of them beside the
   /// main stream, for the others' sake.
   int cooperative_multiprocessors() const {
@@ -25,7 +31,7 @@ struct Context {
   cudaStream_t stream = nullptr;  ///< where operators go now
   Stream current = Stream::main;  ///< which one that is
   std::array<cudaStream_t, stream_count> streams{};
-  cudaEvent_t forked = nullptr;
+  cudaEvent_t forked = nullptr;                    ///< made when all streams are there
   std::array<cudaEvent_t, stream_count> joined{};  ///< none of the main stream
   bool must_join = false;                          ///< something was forked since the last join
   std::vector<cudaEvent_t> marks;                  ///< null where nothing is noted

@@ -78,26 +78,38 @@ struct Product {
 }  // namespace
 
 cublasStatus_t cublasCreate(cublasHandle_t* handle) {
+  if (sea::simt::fails_now()) return CUBLAS_STATUS_NOT_INITIALIZED;
   *handle = new cublasContext;
+  sea::simt::count_library_handle(1);
   return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasDestroy(cublasHandle_t handle) {
+  sea::simt::count_library_handle(-1);
   delete handle;
   return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
+  if (sea::simt::fails_now()) return CUBLAS_STATUS_NOT_INITIALIZED;
   handle->stream = stream;
   return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasSetWorkspace(cublasHandle_t, void*, std::size_t) {
-  return CUBLAS_STATUS_SUCCESS;
+  return sea::simt::fails_now() ? CUBLAS_STATUS_NOT_INITIALIZED : CUBLAS_STATUS_SUCCESS;
 }
 
 const char* cublasGetStatusString(cublasStatus_t status) {
-  return status == CUBLAS_STATUS_SUCCESS ? "success" : "an argument is invalid";
+  switch (status) {
+    case CUBLAS_STATUS_SUCCESS:
+      return "success";
+    case CUBLAS_STATUS_NOT_INITIALIZED:
+      return "the library was not initialized";
+    case CUBLAS_STATUS_INVALID_VALUE:
+      return "an argument is invalid";
+  }
+  return "unknown";
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a,

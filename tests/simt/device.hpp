@@ -60,6 +60,9 @@ struct CUevent_st {
   std::set<std::size_t> recorded_last;
 };
 
+/// All pools are the device's memory; a handle only has to be one.
+struct CUmemPoolHandle_st {};
+
 namespace sea::simt {
 
 /// The emulated device: memory, and work that is put off until somebody waits for it. Then it is done in an
@@ -74,6 +77,9 @@ class Device {
   std::unordered_map<const void*, std::size_t> dynamic_shared_limit;  ///< of each kernel, where it was raised
   std::set<CUstream_st*> streams;
   std::set<CUevent_st*> events;
+  std::set<CUmemPoolHandle_st*> pools;
+  std::size_t library_handles = 0;
+  std::uint64_t calls_to_failure = 0;  ///< 0: none is to come
 
   void seed(std::uint64_t seed);
   /// What all copies to the host have brought so far, as one number.

@@ -35,6 +35,11 @@ bool capturing(const Device& device) {
                      [](const CUstream_st* stream) { return stream->recording != nullptr; });
 }
 
+/// Whether this call is the one that is to fail.
+bool fails(Device& device) {
+  return device.calls_to_failure > 0 && --device.calls_to_failure == 0;
+}
+
 std::set<std::size_t> with_ancestors(const CUgraph_st& graph, const std::set<std::size_t>& nodes) {
   std::set<std::size_t> all = nodes;
   for (std::size_t node = graph.nodes.size(); node-- > 0;) {
@@ -135,6 +140,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int priority) {
   Device& device = Device::instance();
   const Lock lock(device.mutex);
+  if (fails(device)) return cudaErrorMemoryAllocation;
   *stream = new CUstream_st;
   (*stream)->priority = std::clamp(priority, greatest_priority, least_priority);
   device.streams.insert(*stream);
@@ -150,6 +156,7 @@ cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  if (sea::simt::fails_now()) return cudaErrorInvalidValue;
   *least = least_priority;
   *greatest = greatest_priority;
   return cudaSuccess;
@@ -183,6 +190,7 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   Device& device = Device::instance();
   const Lock lock(device.mutex);
+  if (fails(device)) return cudaErrorMemoryAllocation;
   *event = new CUevent_st;
   device.events.insert(*event);
   return cudaSuccess;
@@ -200,6 +208,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   Device& device = Device::instance();
   const Lock lock(device.mutex);
   if (device.events.count(event) == 0 || !is_stream(device, stream)) return cudaErrorInvalidResourceHandle;
+  if (fails(device)) return cudaErrorInvalidValue;
   const CUstream_st& recorded = device.stream_of(stream);
   event->last = recorded.last;
   event->recording = recorded.recording;
@@ -300,16 +309,25 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
-  // All pools are the device's memory; the handle only has to be one.
-  *pool = reinterpret_cast<cudaMemPool_t>(&Device::instance().memory);
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  if (fails(device)) return cudaErrorMemoryAllocation;
+  *pool = new CUmemPoolHandle_st;
+  device.pools.insert(*pool);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
-  return cudaSuccess;
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void*) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  return fails(device) || device.pools.count(pool) == 0 ? cudaErrorInvalidValue : cudaSuccess;
 }
 
-cudaError_t cudaMemPoolDestroy(cudaMemPool_t) {
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  if (device.pools.erase(pool) == 0) return cudaErrorInvalidValue;
+  delete pool;
   return cudaSuccess;
 }
 
@@ -318,6 +336,7 @@ cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t stre
   const Lock lock(device.mutex);
   if (!is_stream(device, stream)) return cudaErrorInvalidResourceHandle;
   if (device.stream_of(stream).recording != nullptr) return cudaErrorStreamCaptureUnsupported;
+  if (fails(device)) return cudaErrorMemoryAllocation;
   *pointer = device.memory.allocate(bytes);
   if (*pointer == nullptr && device.work_until(nullptr)) *pointer = device.memory.allocate(bytes);
   return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
@@ -446,6 +465,24 @@ cudaError_t enqueue_library_call(const char* name, std::function<void()> body, c
                    if (!overwritten.empty()) throw Fault(name + ' ' + overwritten);
                  });
   return cudaSuccess;
+}
+
+void fail_call(std::uint64_t which) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  device.calls_to_failure = which;
+}
+
+bool fails_now() {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  return fails(device);
+}
+
+void count_library_handle(int change) {
+  Device& device = Device::instance();
+  const Lock lock(device.mutex);
+  device.library_handles += static_cast<std::size_t>(change);
 }
 
 void set_schedule_seed(std::uint64_t seed) {

@@ -126,6 +126,14 @@ cudaError_t launch(const void* kernel, KernelLaunch description, cudaStream_t st
 /// Work of a library on device memory: `body` runs when the stream gets there.
 cudaError_t enqueue_library_call(const char* name, std::function<void()> body, cudaStream_t stream);
 
+/// Of the calls from here on that make something or set it up, the `which`th fails, counted from 1, and none
+/// where it is 0: those of streams, events, memory, pools and handles of libraries.
+void fail_call(std::uint64_t which);
+/// Whether the call that asks is the one to fail.
+bool fails_now();
+/// A library's handle was made (1) or given back (-1).
+void count_library_handle(int change);
+
 /// From here on, schedules are drawn from `seed`.
 void set_schedule_seed(std::uint64_t seed);
 /// A digest of all bytes copied to the host since the last call.
