@@ -212,7 +212,8 @@ def recommend(sea, run, data):
 
 
 def read_interactions(folder):
-    """Pairs of a data folder by split, as an array (pairs, 2) each: train, valid, test."""
+    """Pairs of a data folder by split, as an array (pairs, 2) each: train, valid, test. Like `sea`, without the
+    held-out pairs of users who have no training pair."""
     file = os.path.join(folder, os.path.basename(os.path.normpath(folder)) + ".inter")
     try:
         with open(file, encoding="utf-8") as text:
@@ -222,9 +223,11 @@ def read_interactions(folder):
     except (OSError, ValueError) as error:
         fail(f"{file}: cannot be read: {error}")
     train = {(user, item) for user, item, label in table.tolist() if label == 0}
+    trained = {user for user, _ in train}
     splits = [sorted(train)]
     for split in (1, 2):
-        splits.append(sorted({(user, item) for user, item, label in table.tolist() if label == split} - train))
+        splits.append(sorted({(user, item) for user, item, label in table.tolist()
+                              if label == split and user in trained} - train))
     return [numpy.array(pairs, dtype=numpy.int64).reshape(-1, 2) for pairs in splits]
 
 

@@ -19,10 +19,8 @@ def page(runs, data, splits, compared, seed):
     train = splits[0]
     users = len(runs[0].lists)
     items = len(numbers.item_vectors(runs[0].arrays))
-    # Held-out pairs of people without a training pair are dropped by `sea`.
-    valid, test = (pairs[numpy.isin(pairs[:, 0], train[:, 0])] for pairs in splits[1:])
     intro = [f"{len(runs)} run{'s' if len(runs) > 1 else ''} on {data}: {users:,} users, {items:,} items, "
-             f"{len(train):,} training pairs, {len(valid):,} for validation, {len(test):,} for test."]
+             f"{len(train):,} training pairs, {len(splits[1]):,} for validation, {len(splits[2]):,} for test."]
     for run in runs:
         if not run.finished:
             intro.append(f"{run.name} has not finished: what is shown is its state after epoch "
