@@ -66,6 +66,7 @@ TEST_CASE("the CPU refuses a batch that names no row") {
     // What lies behind the count is not looked at.
     CHECK(refused([](Fitting& f) {
             f.state.count = 1;
+            f.sort();
             f.negatives[1] = 5;
           }).empty());
   }

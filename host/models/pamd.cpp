@@ -208,7 +208,7 @@ ModelDescription describe_pamd() {
   pamd.keys.push_back(integer_key("pretrain_batch_size", 100, 1, 1 << 24, "items a pretraining step"));
   pamd.keys.push_back(
       number_key("pretrain_learning_rate", 1e-3, 1e-12, 1.0, "Adam's step size in the pretraining"));
-  pamd.keys.push_back(number_key("pretrain_weight_decay", 1e-5, 0.0, 1.0,
+  pamd.keys.push_back(number_key("pretrain_weight_decay", 0.1, 0.0, 1.0,
                                  "in the pretraining, in place of weight_decay: added to the gradient"));
   pamd.keys.push_back(number_key("finetune_learning_rate", 1e-4, 1e-12, 1.0,
                                  "Adam's step size for the encoders after the pretraining"));
