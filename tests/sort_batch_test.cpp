@@ -5,6 +5,7 @@
 #include "sea/error.hpp"
 #include "support/backends.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 using namespace sea;
 using namespace sea::test;
@@ -72,8 +73,12 @@ TEST_CASE("sort_batch refuses a count beyond the batch size and a small workspac
   std::vector<std::int32_t> batch(4), order(12);
   StepState state{0, 0, 0, 5};
   const BatchView view{batch, batch, batch};
-  std::vector<std::byte> memory(backend.sort_batch_workspace(4));
-  CHECK_THROWS_AS(backend.sort_batch(view, 1, &state, {order, order}, {memory.data(), memory.size()}), Error);
+  const GarbageWorkspace memory(backend, backend.sort_batch_workspace(4));
+  const auto refusal = [&](Workspace workspace) {
+    return error_of([&] { backend.sort_batch(view, 1, &state, {order, order}, workspace); });
+  };
+  CHECK(refusal(memory) == "sort_batch: the count of the step state must not exceed the number of rows");
   state.count = 4;
-  CHECK_THROWS_AS(backend.sort_batch(view, 1, &state, {order, order}, {memory.data(), 64}), Error);
+  CHECK(refusal(memory).empty());
+  CHECK(contains(refusal({Workspace(memory).data, 64}), "sort_batch: the workspace has 64 bytes"));
 }

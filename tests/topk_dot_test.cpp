@@ -9,6 +9,7 @@
 #include "support/backends.hpp"
 #include "support/catch.hpp"
 #include "support/device_csr.hpp"
+#include "support/files.hpp"
 #include "support/same_bits.hpp"
 #include "support/strided.hpp"
 
@@ -336,14 +337,20 @@ TEST_CASE("topk_dot refuses a k that is not there, other widths, and a small wor
   std::vector<float> values(12), scores(12);
   std::vector<std::int32_t> ids(12);
   const ConstMatrixView rows(values.data(), 4, 3);
-  std::vector<std::byte> memory(backend.topk_dot_workspace(4, 4, 3, 3));
-  const Workspace workspace{memory.data(), memory.size()};
+  const GarbageWorkspace memory(backend, backend.topk_dot_workspace(4, 4, 3, 3));
+  const Workspace workspace = memory;
   const IndexView three(ids.data(), 12);
-  CHECK_THROWS_AS(backend.topk_dot(rows, rows, 0, {}, {}, {}, workspace), Error);
-  CHECK_THROWS_AS(backend.topk_dot(rows, rows, 5, {}, ids, scores, workspace), Error);
-  CHECK_THROWS_AS(backend.topk_dot(rows, {values.data(), 3, 4}, 3, {}, ids, scores, workspace), Error);
-  CHECK_THROWS_AS(backend.topk_dot(rows, rows, 3, {}, three.first(9), scores, workspace), Error);
-  CHECK_THROWS_AS(backend.topk_dot(rows, rows, 3, {}, ids, scores, {memory.data(), 64}), Error);
+  const auto refusal = [&](ConstMatrixView keys, std::int64_t k, const CsrPatternView& excluded, IndexView to,
+                           Workspace scratch) {
+    return error_of([&] { backend.topk_dot(rows, keys, k, excluded, to, scores, scratch); });
+  };
+  CHECK(refusal(rows, 3, {}, ids, workspace).empty());
+  CHECK(refusal(rows, 0, {}, ids, workspace) == "topk_dot: k must be between 1 and the number of keys");
+  CHECK(refusal(rows, 5, {}, ids, workspace) == "topk_dot: k must be between 1 and the number of keys");
+  CHECK(refusal({values.data(), 3, 4}, 3, {}, ids, workspace) ==
+        "topk_dot: queries and keys must have one width, of at least 1");
+  CHECK(refusal(rows, 3, {}, three.first(9), workspace) == "topk_dot: ids has 9 elements and must have 12");
+  CHECK(contains(refusal(rows, 3, {}, ids, {workspace.data, 64}), "topk_dot: the workspace has 64 bytes"));
   const DeviceCsr excluded(backend, {{0}, {1}}, 4);
-  CHECK_THROWS_AS(backend.topk_dot(rows, rows, 3, excluded.pattern(), ids, scores, workspace), Error);
+  CHECK(refusal(rows, 3, excluded.pattern(), ids, workspace) == "topk_dot: excluded must be queries x keys");
 }

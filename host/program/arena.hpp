@@ -47,6 +47,8 @@ class Arena {
   void set_learning_rate(double rate);
   /// Likewise the weight decay, which a captured step keeps as it was when it was captured.
   void set_weight_decay(double decay) { adam_.weight_decay = decay; }
+  /// Adam's settings for the updates to come.
+  const AdamSettings& adam() const { return adam_; }
 
   /// The optimizer's state in device memory.
   OptimizerState* state() const { return state_.data(); }

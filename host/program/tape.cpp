@@ -296,7 +296,7 @@ OptimizedParameter NodeRun::optimized(const Tensor& parameter) const {
   const ParameterView arrays = buffer.arena->flat();
   const auto part = [&](float* array) { return tape_.program_.view(array + buffer.offset, parameter); };
   return {part(arrays.value), part(arrays.first_moment), part(arrays.second_moment),
-          buffer.arena->settings().adam, buffer.arena->state()};
+          buffer.arena->adam(), buffer.arena->state()};
 }
 
 float* NodeRun::loss(int term) const {

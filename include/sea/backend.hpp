@@ -49,7 +49,8 @@ struct SamplingView {
   /// The users of the pairs to visit in an epoch; none whose history holds every candidate.
   ConstIndexView pair_users;
   ConstIndexView pair_items;  ///< the positives, parallel to `pair_users`
-  /// What negatives are drawn from, ascending and distinct, at least one: in training, the items of any pair.
+  /// What negatives are drawn from, ascending and distinct, at least one: the items of any pair, or all
+  /// items.
   ConstIndexView candidates;
 };
 
@@ -176,16 +177,17 @@ class CapturedGraph {
 /// the CPU they have finished when they return), allocate nothing, keep no state between calls, and give the
 /// same bits for the same inputs, whatever the number of threads.
 ///
-/// What views and pointers name, `*loss`, states and workspaces too, lies in memory that the device can
-/// reach: on the CPU any of the process, on a GPU its own (`allocate`). Spans of structures (`heads`,
-/// `gradients`, `pairs`, `optimizers`) lie in the host's and are read during the call alone.
+/// What views and pointers name, `*loss`, the sums of losses, states and workspaces too, lies in memory that
+/// the device can reach: on the CPU any of the process, on a GPU its own, from `allocate` or the caller's.
+/// Spans of structures (`heads`, `gradients`, `pairs`, `optimizers`) lie in the host's and are read during
+/// the call alone.
 ///
 /// What does not fit is a programming error and throws Error with the operator's name. Shapes, sizes and
 /// settings are checked in the same words on every backend (detail/checks/), what lies in the device's memory
 /// on the CPU alone, which can read it: batches, lists of rows, permutations, rows of excluded keys, and
-/// `StepState::count`, which is at most the batch's rows, and at least 1 for a loss. The columns of sparse
-/// matrices are not checked anywhere. A loss needs a row and a column. Where `state` may be null, an operator
-/// says so. One object serves one thread at a time.
+/// `StepState::count`, which is at most the batch's rows, and at least 1 for a loss. Columns of other sparse
+/// matrices, the samplers' histories and a BatchOrderView are not checked. A loss needs a row and a column.
+/// Where `state` may be null, an operator says so. One object serves one thread at a time.
 ///
 /// Losses are written unweighted to `*loss`; the gradients that a fused loss operator writes are those of
 /// `weight * loss`.

@@ -54,7 +54,9 @@ std::vector<Case> cases() {
           {"lgmrec", {"n_hyper_layer=2", "hyper_num=6"}},
           {"micro", {"knn_k=5", "n_layers=2", "eval_step=1", "lambda_coeff=0.5"}},
           {"mmssl", {"m_topk_rate=0.1", "T=2", "learning_rate=0.001"}},
-          {"pamd", {"pretrain_epochs=2", "pretrain_batch_size=25", "learning_rate=0.01", "eval_step=1"}},
+          {"pamd",
+           {"pretrain_epochs=2", "pretrain_batch_size=25", "pretrain_weight_decay=0.5", "learning_rate=0.01",
+            "eval_step=1"}},
           {"vbpr+sea", small_modules},
           {"freedom+sea", joined({"knn_k=5"}, small_modules)},
           {"lattice+sea", joined({"knn_k=5", "feat_embed_dim=8"}, small_modules)},
@@ -146,9 +148,9 @@ TEST_CASE("models: resumed equals never stopped, between epochs and within, prun
 TEST_CASE("models: a pretraining with larger batches than the training's is gone on with at any step",
           "[models]") {
   const TrainingFixture fixture;
-  const Case c{
-      "pamd",
-      {"pretrain_epochs=2", "pretrain_batch_size=25", "train_batch_size=16", "eval_step=1", "epochs=1"}};
+  const Case c{"pamd",
+               {"pretrain_weight_decay=0.5", "pretrain_epochs=2", "pretrain_batch_size=25",
+                "train_batch_size=16", "eval_step=1", "epochs=1"}};
   const fs::path whole = fixture.folder / "whole";
   train_run(fixture.data, whole, request_of(c), 2);
   for (int stop_at = 1; stop_at <= 7;
