@@ -295,8 +295,8 @@ OptimizedParameter NodeRun::optimized(const Tensor& parameter) const {
   static_cast<void>(value(parameter));  // refuses what is not declared
   const ParameterView arrays = buffer.arena->flat();
   const auto part = [&](float* array) { return tape_.program_.view(array + buffer.offset, parameter); };
-  return {part(arrays.value), part(arrays.first_moment), part(arrays.second_moment),
-          buffer.arena->adam(), buffer.arena->state()};
+  return {part(arrays.value), part(arrays.first_moment), part(arrays.second_moment), buffer.arena->adam(),
+          buffer.arena->state()};
 }
 
 float* NodeRun::loss(int term) const {
